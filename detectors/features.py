@@ -1,0 +1,78 @@
+"""The named readings of a window: unit and meaning of each column."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from detectors.errors import FeatureError
+
+
+@dataclass(frozen=True, slots=True)
+class Feature:
+    """One column.
+
+    Attributes:
+        name: Key in `Window.features`.
+        unit: Of the value.
+        meaning: One plain phrase.
+        follows_load: Whether more requests alone make it larger.
+    """
+
+    name: str
+    unit: str
+    meaning: str
+    follows_load: bool
+
+
+FEATURES: Final[tuple[Feature, ...]] = (
+    Feature("syscalls", "1/s", "system calls", follows_load=True),
+    Feature("failed_calls", "1/s", "system calls that returned an error", follows_load=True),
+    Feature("forks", "1/s", "processes and threads started", follows_load=False),
+    Feature("execs", "1/s", "programs started", follows_load=False),
+    Feature("exits", "1/s", "processes ended", follows_load=False),
+    Feature("crashes", "1/s", "processes ended by a fatal signal", follows_load=False),
+    Feature("opens", "1/s", "files opened", follows_load=True),
+    Feature("connects", "1/s", "connections opened", follows_load=False),
+    Feature("accepts", "1/s", "connections accepted", follows_load=True),
+    Feature("read_bytes", "B/s", "bytes read from files and sockets", follows_load=True),
+    Feature("write_bytes", "B/s", "bytes written to files and sockets", follows_load=True),
+    Feature("bytes_out", "B/s", "bytes sent on accepted connections", follows_load=True),
+    Feature("bytes_out_initiated", "B/s", "bytes sent on its own connections", follows_load=False),
+    Feature("bytes_in", "B/s", "bytes received", follows_load=True),
+    Feature("distinct_grams", "1", "different sequences of seven calls", follows_load=True),
+    Feature("threads", "1", "threads", follows_load=False),
+    Feature("processes", "1", "processes", follows_load=False),
+    Feature("rss_bytes", "B", "resident memory", follows_load=False),
+    Feature("pss_bytes", "B", "memory, shared pages divided", follows_load=False),
+    Feature("cpu_percent", "%", "processor time of one core", follows_load=True),
+    Feature("major_faults", "1/s", "page faults that read from disk", follows_load=False),
+    Feature("minor_faults", "1/s", "page faults without reading", follows_load=True),
+    Feature("open_fds", "1", "open file descriptors", follows_load=True),
+    Feature("gpu_memory_bytes", "B", "GPU memory", follows_load=False),
+    Feature("gpu_percent", "%", "GPU utilisation", follows_load=True),
+)
+
+NAMES: Final[tuple[str, ...]] = tuple(feature.name for feature in FEATURES)
+
+
+def vector(readings: Mapping[str, float]) -> NDArray[np.float64]:
+    """Order readings as FEATURES.
+
+    Returns:
+        Shape (len(FEATURES),), float64; NaN where a feature was not read.
+
+    Raises:
+        FeatureError: an unknown name, an infinity, or a negative value.
+    """
+    unknown = [name for name in readings if name not in NAMES]
+    if unknown:
+        raise FeatureError("unknown names " + ", ".join(sorted(unknown)))
+    row = np.array([readings.get(name, np.nan) for name in NAMES], dtype=np.float64)
+    if np.isinf(row).any() or (row < 0).any():
+        raise FeatureError("readings must be finite and not negative")
+    return row

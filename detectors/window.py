@@ -1,0 +1,117 @@
+"""What happened in one workload during one stretch of time: the input of every detector."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+class ItemKind(StrEnum):
+    """What sort of thing was seen for the first time."""
+
+    EXEC = "exec"
+    FILE = "file"
+    WRITE = "write"
+    LIBRARY = "library"
+    PEER = "peer"
+    LISTEN = "listen"
+    SYSCALL = "syscall"
+    SEQUENCE = "sequence"
+    CAPABILITY = "capability"
+    DEVICE = "device"
+    GPU = "gpu"
+    MODEL = "model"
+    ENDPOINT = "endpoint"
+    PROBE = "probe"
+
+
+class Phase(StrEnum):
+    """Where in its life a server is, told from facts (it listens, it answered, it reloads)."""
+
+    STARTUP = "start-up"
+    WARMUP = "warm-up"
+    STEADY = "steady"
+    RELOAD = "reload"
+    DRAIN = "drain"
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """One thing the kernel saw a workload do for the first time.
+
+    Attributes:
+        kind: What sort of thing.
+        item: A path, a peer (``tcp 10.0.0.1:443``, ``udp [::1]:53``, ``unix /run/x.sock``,
+            ``accept tcp 127.0.0.1``), a listener (``tcp 0.0.0.0:8000``), a call's name.
+        role: ``main``, ``unknown-child``, or a role of the engine's profile.
+        time_ns: CLOCK_MONOTONIC.
+        pid: Thread group that did it.
+        exe: Its executable, empty where unknown.
+        marks: Of ``create``, ``deleted``, ``memfd``, ``anonymous``, ``stdio-socket``,
+            ``truncated``, ``foreign``, ``mprotect``.
+        count: How often in this window.
+    """
+
+    kind: ItemKind
+    item: str
+    role: str
+    time_ns: int
+    pid: int
+    exe: str = ""
+    marks: frozenset[str] = frozenset()
+    count: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Grams:
+    """Exact 7-gram counts of one role in one window.
+
+    Attributes:
+        role: Whose calls.
+        words: Shape (n,), uint64: seven call numbers of nine bits, each plus one, the newest
+            lowest; 0 stands for "before the thread's first call".
+        counts: Shape (n,), uint64, one count per word.
+    """
+
+    role: str
+    words: NDArray[np.uint64]
+    counts: NDArray[np.uint64]
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """One workload, one stretch of time.
+
+    Attributes:
+        workload: Its name.
+        start_ns: CLOCK_MONOTONIC.
+        length_s: Seconds.
+        phase: Where in its life the server was.
+        lost: Records and counts known to be missing.
+        features: Raw readings by feature name; absent or NaN means "not read", never 0.
+        grams: Per role.
+        items: Things seen for the first time, in the order of the kernel.
+    """
+
+    workload: str
+    start_ns: int
+    length_s: float
+    phase: Phase
+    lost: int
+    features: Mapping[str, float] = field(default_factory=dict)
+    grams: tuple[Grams, ...] = ()
+    items: tuple[Item, ...] = ()
+
+    @property
+    def end_ns(self) -> int:
+        """When the window ended, CLOCK_MONOTONIC."""
+        return self.start_ns + round(self.length_s * 1e9)
+
+    @property
+    def calls(self) -> int:
+        """How many system calls its grams count."""
+        return sum(int(grams.counts.sum()) for grams in self.grams)

@@ -1,0 +1,1 @@
+"""What runs in the kernel, its one schema, and the loader."""
