@@ -1,3 +1,3 @@
-"""The program: loop, configuration, verdicts, response, store, shipping, central and the command line."""
+"""The program: loop, configuration, verdicts, response, store, shipping, central, commands."""
 
 VERSION = "0.1.0"

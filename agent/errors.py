@@ -9,17 +9,17 @@ from typing import ClassVar
 
 
 class AgentError(Exception):
-    """{0}"""
+    """{0}."""
 
     exit_code: ClassVar[int] = 1
 
     def __str__(self) -> str:
         """Return the message: the class's docstring, filled with the arguments."""
-        return inspect.cleandoc(type(self).__doc__ or "{0}").replace("\n", " ").format(*self.args)
+        return inspect.cleandoc(type(self).__doc__ or "{0}.").replace("\n", " ").format(*self.args)
 
 
 class KernelError(AgentError):
-    """This kernel cannot run the agent: {0}. `agent doctor` shows what is missing and how to add it."""
+    """This kernel cannot run the agent: {0}. See `agent doctor` for what is missing."""
 
     exit_code: ClassVar[int] = 2
 
@@ -49,7 +49,7 @@ class RefusedError(AgentError):
 
 
 class PrivilegeError(AgentError):
-    """{0} needs more privileges than this user has: run it as root, or with the capabilities that the unit file lists."""
+    """{0} needs more privileges: run it as root, or with the capabilities in the unit file."""
 
     exit_code: ClassVar[int] = 77
 

@@ -33,7 +33,9 @@ class Log:
         clock: Returns Unix time in seconds.
     """
 
-    def __init__(self, stream: TextIO | None = None, clock: Callable[[], float] = time.time) -> None:
+    def __init__(
+        self, stream: TextIO | None = None, clock: Callable[[], float] = time.time
+    ) -> None:
         """Start at level info."""
         self._stream = stream
         self._clock = clock
@@ -87,7 +89,9 @@ def _json(time_s: float, level: str, event: str, facts: dict[str, object]) -> st
 
 def _plain(time_s: float, level: str, event: str, facts: dict[str, object]) -> str:
     words = " ".join(f"{key}={_word(value)}" for key, value in facts.items())
-    return f"{time.strftime('%H:%M:%S', time.localtime(time_s))} {level:<7} {event} {words}".rstrip()
+    return (
+        f"{time.strftime('%H:%M:%S', time.localtime(time_s))} {level:<7} {event} {words}".rstrip()
+    )
 
 
 def _word(value: object) -> str:

@@ -1,4 +1,4 @@
-"""The configuration: TOML files read once into immutable values, every mistake reported with its line."""
+"""The configuration: TOML read once into immutable values, every mistake with its line."""
 
 from agent.config.load import DEFAULT_FILE, Problem, SettingsError, load
 from agent.config.schema import (

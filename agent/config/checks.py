@@ -1,4 +1,7 @@
-"""What one configured value may be. A check returns the value as it is kept, or says what it must be."""
+"""What one configured value may be.
+
+A check returns the value as it is kept, or says what it must be.
+"""
 
 import re
 from collections.abc import Callable
@@ -17,7 +20,11 @@ def number(low: float, high: float) -> Check:
     """A number from `low` to `high`, kept as float."""
 
     def check(value: object) -> float:
-        if isinstance(value, bool) or not isinstance(value, int | float) or not low <= value <= high:
+        if (
+            isinstance(value, bool)
+            or not isinstance(value, int | float)
+            or not low <= value <= high
+        ):
             raise ValueError(f"must be a number from {low:g} to {high:g}")
         return float(value)
 
@@ -93,7 +100,9 @@ def endpoint(value: object) -> str:
 def curve_key(value: object) -> str:
     """A CURVE public key in Z85, or empty for none."""
     if value != "" and not (isinstance(value, str) and _Z85_KEY.fullmatch(value)):
-        raise ValueError("must be a public key of 40 Z85 characters, as `agent keys show` prints it")
+        raise ValueError(
+            "must be a public key of 40 Z85 characters, as `agent keys show` prints it"
+        )
     return str(value)
 
 

@@ -37,7 +37,7 @@ class Problem:
 
 
 class SettingsError(ConfigError):
-    """The configuration is wrong; nothing was started. {0}"""
+    """The configuration has mistakes: {0}."""
 
     def __init__(self, problems: Iterable[Problem]) -> None:
         """Keep every problem, for `agent config check --json`."""
@@ -91,7 +91,9 @@ class _Reading:
         except tomllib.TOMLDecodeError as error:
             found = _SYNTAX_LINE.search(str(error))
             line = int(found[1]) if found else _count(text)
-            self._refuse("", None, f"is not TOML: {_SYNTAX_LINE.sub('', str(error))}", Origin(file, line))
+            self._refuse(
+                "", None, f"is not TOML: {_SYNTAX_LINE.sub('', str(error))}", Origin(file, line)
+            )
         else:
             _File(self, file, lines).tables(content)
 
@@ -102,7 +104,9 @@ class _Reading:
             SettingsError: Any file had a mistake.
         """
         sections = {name: kind(**self.tables[name]) for name, kind in SECTIONS.items()}
-        workloads = tuple(self._workload(table, sections["learning"]) for table, _ in self.workloads)
+        workloads = tuple(
+            self._workload(table, sections["learning"]) for table, _ in self.workloads
+        )
         self._across(workloads)
         if self.problems:
             raise SettingsError(self.problems)
@@ -118,19 +122,37 @@ class _Reading:
     def _across(self, workloads: tuple[Workload, ...]) -> None:
         """Check what no key alone can tell."""
         first: dict[str, Origin] = {}
-        for index, (workload, (_, origin)) in enumerate(zip(workloads, self.workloads, strict=True)):
+        for index, (workload, (_, origin)) in enumerate(
+            zip(workloads, self.workloads, strict=True)
+        ):
             place = f"workload.{index}"
             if not workload.name:
                 if f"{place}.name" not in self._refused():
                     self._refuse(f"{place}.name", None, "is missing", origin)
             elif workload.name in first:
-                self._refuse(f"{place}.name", workload.name, f"is already used at {first[workload.name]}", origin)
+                self._refuse(
+                    f"{place}.name",
+                    workload.name,
+                    f"is already used at {first[workload.name]}",
+                    origin,
+                )
             first.setdefault(workload.name, origin)
-            if workload.match == Match() and not any(name.startswith(f"{place}.match") for name in self._refused()):
-                self._refuse(f"{place}.match", None, "is missing: name at least one of " + _names(Match), origin)
+            if workload.match == Match() and not any(
+                name.startswith(f"{place}.match") for name in self._refused()
+            ):
+                self._refuse(
+                    f"{place}.match",
+                    None,
+                    "is missing: name at least one of " + _names(Match),
+                    origin,
+                )
         ship = self.tables["ship"]
-        if ship.get("endpoints") and not ship.get("central_key") and "ship.central_key" not in self._refused():
-            words = "needs ship.central_key: nothing is sent to a central that cannot be told from another"
+        if (
+            ship.get("endpoints")
+            and not ship.get("central_key")
+            and "ship.central_key" not in self._refused()
+        ):
+            words = "needs ship.central_key: without it, any server could pose as central"
             self._refuse("ship.endpoints", ship["endpoints"], words, self.origins["ship.endpoints"])
 
     def _refused(self) -> set[str]:
@@ -159,12 +181,16 @@ class _File:
 
     def _workloads(self, value: object) -> None:
         if not isinstance(value, list):
-            self._refuse("workload", value, "must be an array of tables: write [[workload]]", ("workload",))
+            self._refuse(
+                "workload", value, "must be an array of tables: write [[workload]]", ("workload",)
+            )
             return
         for index, entry in enumerate(value):
             path: KeyPath = ("workload", index)
             place = f"workload.{len(self.reading.workloads)}"
-            self.reading.workloads.append((self._table(Workload, entry, path, place), self._origin(path)))
+            self.reading.workloads.append(
+                (self._table(Workload, entry, path, place), self._origin(path))
+            )
 
     def _table(self, kind: type, value: object, path: KeyPath, place: str) -> dict[str, Any]:
         """Check one table; return its good values by field name."""
@@ -181,18 +207,16 @@ class _File:
             elif name in nested:
                 good[name] = self._table(nested[name], entry, here, dotted)
             else:
-                self._key(fields[name], entry, here, dotted, good)
+                try:
+                    good[name] = fields[name].metadata["check"](entry)
+                    self.reading.origins[dotted] = self._origin(here)
+                except ValueError as error:
+                    self._refuse(dotted, entry, str(error), here)
         return good
 
-    def _key(self, field: Any, entry: object, path: KeyPath, dotted: str, good: dict[str, Any]) -> None:  # noqa: ANN401
-        try:
-            good[field.name] = field.metadata["check"](entry)
-        except ValueError as error:
-            self._refuse(dotted, entry, str(error), path)
-        else:
-            self.reading.origins[dotted] = self._origin(path)
-
-    def _unknown(self, dotted: str, name: str, known: tuple[str, ...], path: KeyPath, noun: str) -> None:
+    def _unknown(
+        self, dotted: str, name: str, known: tuple[str, ...], path: KeyPath, noun: str
+    ) -> None:
         near = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
         hint = f"did you mean {near[0]}?" if near else f"known here: {', '.join(known)}"
         self._refuse(dotted, None, f"is no known {noun}; {hint}", path)

@@ -24,7 +24,9 @@ def reference() -> str:
         lines.append(f"[{name}]\n{_comment(kind)}")
         lines.extend(_keys(kind))
         lines.append("")
-    lines.append(f"# {_doc(Workload)} Any number of these, beside the rules that ship.\n# [[workload]]")
+    lines.append(
+        f"# {_doc(Workload)} Any number of these, beside the rules that ship.\n# [[workload]]"
+    )
     lines.extend(f"# {line}" for line in _workload())
     return "\n".join(lines) + "\n"
 
@@ -55,7 +57,9 @@ def _workload() -> Iterator[str]:
         yield f"#   {field.name}: {field.metadata['words']}"
     yield _line('respond = "freeze"', "instead of agent.respond")
     yield _line("false_alarms_per_month = 1.0", "instead of the budget's")
-    learning = ", ".join(f"{field.name} = {as_toml(field.default)}" for field in dataclasses.fields(Learning))
+    learning = ", ".join(
+        f"{field.name} = {as_toml(field.default)}" for field in dataclasses.fields(Learning)
+    )
     yield _line(f"learning = {{ {learning} }}", "instead of [learning]; missing keys as there")
 
 

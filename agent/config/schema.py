@@ -1,7 +1,9 @@
-"""The configuration's keys: each with its type, default, check and the sentence the reference file prints.
+"""The configuration's keys: each with type, default, check and its words in the reference file.
 
 Names carry units. Everything here is immutable; a section is one TOML table.
 """
+
+# ruff: noqa: RUF009  (`key` is `dataclasses.field` with a check and words)
 
 import socket
 from collections.abc import Mapping
@@ -19,7 +21,8 @@ RESPONSES: Final = ("observe", "alert", "contain", "freeze", "kill")
 _HOUR_S: Final = 3600.0
 _WEEK_S: Final = 7 * 24 * _HOUR_S
 _NAME: Final = checks.text(
-    r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}", "a name of letters, digits, dots, dashes and underscores, at most 63"
+    r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}",
+    "a name of letters, digits, dots, dashes and underscores, at most 63",
 )
 _WORD: Final = checks.text(r"[^\0]+", "a string that is not empty")
 
@@ -33,7 +36,11 @@ def key(default: object, check: Check, words: str) -> Any:  # noqa: ANN401  (sta
 class Agent:
     """Who this agent is and how far it may go."""
 
-    host: str = key("", checks.text(r"[A-Za-z0-9._-]{0,253}", "a host name"), "name at central; empty: the host's own")
+    host: str = key(
+        "",
+        checks.text(r"[A-Za-z0-9._-]{0,253}", "a host name"),
+        "name at central; empty: the host's own",
+    )
     respond: str = key(
         "alert",
         checks.choice(*RESPONSES),
@@ -46,11 +53,17 @@ class Agent:
 class Paths:
     """Where things lie; moving them all lets a second instance run beside the first."""
 
-    state: Path = key(Path("/var/lib/inferward"), checks.path, "baselines, events, journal, outbox, keys")
+    state: Path = key(
+        Path("/var/lib/inferward"), checks.path, "baselines, events, journal, outbox, keys"
+    )
     run: Path = key(Path("/run/inferward"), checks.path, "control socket and lock")
-    pins: Path = key(Path("/sys/fs/bpf/inferward"), checks.path, "maps and links in the BPF file system")
+    pins: Path = key(
+        Path("/sys/fs/bpf/inferward"), checks.path, "maps and links in the BPF file system"
+    )
     probes: Path = key(Path("/etc/inferward/probes.d"), checks.path, "operator probes")
-    workloads: Path = key(Path("/etc/inferward/workloads.d"), checks.path, "workload rules beside the shipped ones")
+    workloads: Path = key(
+        Path("/etc/inferward/workloads.d"), checks.path, "workload rules beside the shipped ones"
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,7 +87,9 @@ class Budget:
     """What the agent may cost: in false alarms, processor and memory."""
 
     false_alarms_per_month: float = key(1.0, checks.number(0.001, 10_000.0), "per workload")
-    cpu_percent: float = key(2.0, checks.number(0.1, 100.0), "of one core; the agent degrades before it exceeds it")
+    cpu_percent: float = key(
+        2.0, checks.number(0.1, 100.0), "of one core; the agent degrades before it exceeds it"
+    )
     rss_mib: int = key(150, checks.integer(64, 65_536), "resident memory of the daemon, in MiB")
 
 
@@ -82,17 +97,27 @@ class Budget:
 class Response:
     """Bounds on acting."""
 
-    contain_for_s: float = key(600.0, checks.number(1.0, _WEEK_S), "seconds until a containment ends by itself")
-    keep_clients: bool = key(True, checks.flag, "level contain leaves accepted connections answering")  # noqa: FBT003
+    contain_for_s: float = key(
+        600.0, checks.number(1.0, _WEEK_S), "seconds until a containment ends by itself"
+    )
+    keep_clients: bool = key(
+        default=True,
+        check=checks.flag,
+        words="level contain leaves accepted connections answering",
+    )
     breaker_count: int = key(5, checks.integer(1, 1000), "after so many distinct containments")
-    breaker_minutes: float = key(10.0, checks.number(0.1, 1440.0), "within so many minutes, stop acting and say so")
+    breaker_minutes: float = key(
+        10.0, checks.number(0.1, 1440.0), "within so many minutes, stop acting and say so"
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Store:
     """The local record of what happened."""
 
-    max_mib: int = key(256, checks.integer(8, 65_536), "size of events.db; the oldest lines give way")
+    max_mib: int = key(
+        256, checks.integer(8, 65_536), "size of events.db; the oldest lines give way"
+    )
     keep_days: int = key(30, checks.integer(1, 3650), "age at which a verdict is dropped")
 
 
@@ -100,9 +125,15 @@ class Store:
 class Ship:
     """Where verdicts travel to."""
 
-    endpoints: tuple[str, ...] = key((), checks.each(checks.endpoint), "addresses of central; none: keep everything here")
-    central_key: str = key("", checks.curve_key, "central's public key (Z85), from `agent keys show` there")
-    outbox_mib: int = key(64, checks.integer(1, 65_536), "disk kept for what central has not acknowledged")
+    endpoints: tuple[str, ...] = key(
+        (), checks.each(checks.endpoint), "addresses of central; none: keep everything here"
+    )
+    central_key: str = key(
+        "", checks.curve_key, "central's public key (Z85), from `agent keys show` there"
+    )
+    outbox_mib: int = key(
+        64, checks.integer(1, 65_536), "disk kept for what central has not acknowledged"
+    )
     heartbeat_s: float = key(10.0, checks.number(0.1, _HOUR_S), "seconds between signs of life")
 
 
@@ -111,7 +142,9 @@ class Central:
     """The collector that hosts report to; read by `agent central` alone."""
 
     bind: str = key("tcp://127.0.0.1:5599", checks.endpoint, "address it listens on")
-    store: Path | None = key(None, checks.path, "where it keeps what it was told; not given: central/ in paths.state")
+    store: Path | None = key(
+        None, checks.path, "where it keeps what it was told; not given: central/ in paths.state"
+    )
     keep_days: int = key(90, checks.integer(1, 3650), "age at which an event is dropped")
 
 
@@ -120,7 +153,9 @@ class Match:
     """What a workload is recognised by; all that is given must hold."""
 
     exe: str | None = key(None, _WORD, "path of the executable, or its last part")
-    cmdline: str | None = key(None, checks.regex, "regular expression, searched in the arguments joined by spaces")
+    cmdline: str | None = key(
+        None, checks.regex, "regular expression, searched in the arguments joined by spaces"
+    )
     unit: str | None = key(None, _WORD, "systemd unit")
     cgroup: str | None = key(None, _WORD, "path of the cgroup")
     image: str | None = key(None, _WORD, "container image")
@@ -135,8 +170,12 @@ class Workload:
     name: str = key("", _NAME, "its name in every table and verdict")
     match: Match = field(default=Match(), metadata={"words": "all given must hold"})
     respond: str | None = key(None, checks.choice(*RESPONSES), "instead of agent.respond")
-    false_alarms_per_month: float | None = key(None, checks.number(0.001, 10_000.0), "instead of the budget's")
-    learning: Learning | None = field(default=None, metadata={"words": "instead of [learning]; missing keys as there"})
+    false_alarms_per_month: float | None = key(
+        None, checks.number(0.001, 10_000.0), "instead of the budget's"
+    )
+    learning: Learning | None = field(
+        default=None, metadata={"words": "instead of [learning]; missing keys as there"}
+    )
 
 
 @dataclass(frozen=True, slots=True)
