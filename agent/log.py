@@ -15,7 +15,7 @@ LEVELS: Final = ("debug", "info", "warning", "error")
 
 EVENTS: Final = (
     "agent.failed",
-    "control.client_slow",
+    "control.client_gone",
     "control.garbage",
     "control.refused",
     "control.request_failed",
