@@ -1,0 +1,262 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR MIT */
+/* What crosses the border between the kernel and the agent: the one definition.
+ *
+ * The object's BTF carries these types; probes/schema.py makes numpy dtypes of
+ * them at load. There is no second definition, in any language. Every field is
+ * naturally aligned and every gap is a named field, so that a record never
+ * carries memory nobody wrote. A change here raises ABI_NUMBER.
+ */
+#ifndef INFERWARD_EVENTS_H
+#define INFERWARD_EVENTS_H
+
+enum limit {
+	ABI_NUMBER = 1,
+	RECORD_BYTES = 248, /* a ring slot is 256: 8 of the kernel's own header first */
+	PATH_BYTES = 144,
+	COMM_BYTES = 16,
+	ADDRESS_BYTES = 16,
+	UNIX_PATH_BYTES = 108,
+	SYSCALL_ARGS = 6,
+	MAX_WORKLOADS = 256,   /* workload 0: nobody asked to watch this task */
+	GRAM_LENGTH = 7,       /* calls in one word */
+	GRAM_BITS = 9,         /* each is number + 1; 0: before the thread's first call */
+	SYSCALL_FOREIGN = 510, /* made through the 32-bit or x32 entry */
+};
+
+enum event_kind {
+	EVENT_EXEC = 1,    /* exec_event: a new program runs */
+	EVENT_ARGS = 2,    /* args_event: its first argument bytes; follows EVENT_EXEC */
+	EVENT_EXIT = 3,    /* exit_event: a thread group of a watched workload ended */
+	EVENT_FILE = 4,    /* file_event: first open of a file in this access */
+	EVENT_PEER = 5,    /* peer_event: first connect, datagram or accept of a peer */
+	EVENT_LISTEN = 6,  /* peer_event: a socket began to listen, or was bound for datagrams */
+	EVENT_MAPPING = 7, /* mapping_event: first executable mapping */
+	EVENT_SYSCALL = 8, /* syscall_event: a sensitive call */
+	EVENT_DENIED = 9,  /* peer_event: refused because the workload is contained */
+	EVENT_MAX = 10,
+};
+
+enum event_flag {
+	FLAG_TRUNCATED = 1,    /* the path's beginning is missing; its end is here */
+	FLAG_DELETED = 2,      /* the file had no name left */
+	FLAG_CREATED = 4,      /* this open created the file */
+	FLAG_WRITE = 8,        /* opened for writing */
+	FLAG_READ = 16,        /* opened for reading */
+	FLAG_ANONYMOUS = 32,   /* executable memory without a file */
+	FLAG_STDIO_SOCKET = 64, /* standard input, output or error is a socket at exec */
+	FLAG_UNREADABLE = 128, /* a kernel read failed: the text is incomplete */
+	FLAG_PROTECT = 256,    /* made executable by mprotect, not by mmap */
+	FLAG_FOREIGN = 512,    /* 32-bit or x32 entry */
+};
+
+enum peer_direction {
+	PEER_CONNECT = 1,
+	PEER_DATAGRAM = 2,
+	PEER_ACCEPT = 3,
+	PEER_LISTEN = 4,
+	PEER_BIND = 5,
+};
+
+/* Why something is missing. Counted per workload and CPU, never silent. */
+enum loss_reason {
+	LOSS_RING_FULL = 0,    /* no room for a record */
+	LOSS_SEEN_FULL = 1,    /* the first-seen set refused a key: may repeat */
+	LOSS_GRAMS_FULL = 2,   /* a 7-gram could not be counted */
+	LOSS_TASK_STORAGE = 3, /* a task could not be tagged: unseen from here on */
+	LOSS_MEMBERS_FULL = 4, /* a process could not be listed as a member */
+	LOSS_READ_FAULT = 5,   /* kernel memory could not be read */
+	LOSS_SOCKET_STORAGE = 6, /* a socket could not be tagged */
+	LOSS_STOP_FAILED = 7,  /* a contained task could not be signalled */
+	LOSS_MAX = 8,
+};
+
+/* What is counted per workload, in totals. */
+enum counter {
+	COUNT_SYSCALLS = 0,
+	COUNT_FORKS = 1,
+	COUNT_EXECS = 2,
+	COUNT_EXITS = 3,
+	COUNT_CRASHES = 4,         /* thread groups ended by a fatal signal */
+	COUNT_OPENS = 5,
+	COUNT_CONNECTS = 6,
+	COUNT_ACCEPTS = 7,
+	COUNT_READ_BYTES = 8,      /* returned by read-like calls, files and sockets alike */
+	COUNT_WRITE_BYTES = 9,
+	COUNT_SENT_ACCEPTED = 10,  /* IP bytes out on sockets the workload accepted */
+	COUNT_SENT_INITIATED = 11, /* IP bytes out on sockets the workload opened itself */
+	COUNT_RECEIVED = 12,       /* IP bytes in */
+	COUNT_DENIED = 13,
+	COUNT_STOPPED = 14,        /* stop signals sent to contained tasks */
+	COUNT_FAILED_CALLS = 15,   /* calls that returned an error */
+	COUNT_MAX = 16,
+};
+
+enum containment_level {
+	CONTAIN_NONE = 0,
+	CONTAIN_NETWORK = 1, /* nothing new leaves: connect, datagram, own sockets */
+	CONTAIN_FREEZE = 2,  /* and every thread stops at its next call */
+};
+
+enum task_role {
+	ROLE_MAIN = 0,
+	ROLE_UNKNOWN_CHILD = 1, /* ran a new program; the agent may name it later */
+	ROLE_FIRST_NAMED = 2,   /* and up: named by an engine's profile */
+};
+
+enum socket_origin {
+	SOCKET_ACCEPTED = 0, /* or not connected yet */
+	SOCKET_INITIATED = 1,
+};
+
+struct event_header {
+	__u64 time_ns;  /* CLOCK_MONOTONIC */
+	__u64 start_ns; /* CLOCK_BOOTTIME start of the thread group: with pid, an identity */
+	__u64 cgroup;   /* cgroup v2 id */
+	__u32 workload;
+	__u32 pid; /* thread group, initial pid namespace */
+	__u32 tid;
+	__u32 ppid;
+	__u32 uid;
+	__u32 cpu;
+	__u16 kind;
+	__u16 flags;
+	__u16 role;
+	__u16 syscall; /* number at the hook; 0 where there is none */
+	char comm[COMM_BYTES];
+};
+
+struct exec_event {
+	struct event_header hdr;
+	__u64 ino;
+	__u32 dev;
+	__u32 generation;
+	__u32 mode;
+	__u32 euid;
+	__u64 capabilities; /* effective, after the exec */
+	char path[PATH_BYTES];
+};
+
+struct args_event {
+	struct event_header hdr;
+	__u32 bytes; /* in text */
+	__u32 total; /* in the process */
+	__u64 reserved[3];
+	char text[PATH_BYTES]; /* separated by NUL */
+};
+
+struct exit_event {
+	struct event_header hdr;
+	__u32 code;   /* of exit(2), when signal is 0 */
+	__u32 signal; /* that ended the thread group */
+	__u64 reserved[21];
+};
+
+struct file_event {
+	struct event_header hdr;
+	__u64 ino;
+	__u64 size;
+	__u32 dev;
+	__u32 generation;
+	__u32 mode;
+	__u32 open_flags;
+	char path[PATH_BYTES];
+};
+
+struct mapping_event {
+	struct event_header hdr;
+	__u64 ino;
+	__u64 address;
+	__u32 dev;
+	__u32 generation;
+	__u32 prot;
+	__u32 map_flags;
+	char path[PATH_BYTES];
+};
+
+struct peer_event {
+	struct event_header hdr;
+	__u16 family;
+	__u16 protocol;
+	__u16 remote_port; /* host order */
+	__u16 local_port;
+	__u16 direction;
+	__u16 path_bytes; /* AF_UNIX; an abstract name begins with NUL */
+	__s32 result;
+	__u8 remote[ADDRESS_BYTES]; /* network order; IPv4 in the first four */
+	__u8 local[ADDRESS_BYTES];
+	char path[UNIX_PATH_BYTES];
+	__u32 reserved[5];
+};
+
+struct syscall_event {
+	struct event_header hdr;
+	__u64 args[SYSCALL_ARGS];
+	__s64 result;
+	__u64 reserved[15];
+};
+
+/* Values and keys of maps, below. */
+
+struct task_state { /* per task: what the hot path needs, in one look-up */
+	__u64 word; /* the thread's last seven calls */
+	__u32 workload;
+	__u16 role;
+	__u16 reserved;
+};
+
+struct member { /* per thread group: the same facts for hooks without a task */
+	__u32 workload;
+	__u16 role;
+	__u16 reserved;
+};
+
+struct gram_key {
+	__u64 word;
+	__u32 workload;
+	__u16 role;
+	__u16 reserved;
+};
+
+struct seen_key {
+	__u64 first; /* inode, or the upper half of an address */
+	__u64 second; /* the lower half */
+	__u32 workload;
+	__u32 dev;   /* or the port */
+	__u32 generation; /* or family and protocol */
+	__u16 role;
+	__u8 kind;   /* event_kind */
+	__u8 access; /* read, write, create; or direction */
+};
+
+struct containment { /* per workload id; the only thing response writes in the kernel */
+	__u64 until_ns; /* CLOCK_MONOTONIC; 0: no end */
+	__u32 level;
+	__u32 reserved;
+};
+
+struct socket_state {
+	__u32 workload;
+	__u32 origin;
+};
+
+struct meta {
+	__u32 abi;
+	__u32 reserved;
+	__u8 digest[32]; /* SHA-256 of the object that is attached */
+};
+
+#ifdef __bpf__
+#define RECORD_SIZE(type) _Static_assert(sizeof(type) == RECORD_BYTES, #type " fills a slot")
+RECORD_SIZE(struct exec_event);
+RECORD_SIZE(struct args_event);
+RECORD_SIZE(struct exit_event);
+RECORD_SIZE(struct file_event);
+RECORD_SIZE(struct mapping_event);
+RECORD_SIZE(struct peer_event);
+RECORD_SIZE(struct syscall_event);
+_Static_assert(sizeof(struct event_header) == 72, "header");
+_Static_assert(sizeof(struct seen_key) == 32, "seen_key");
+_Static_assert(sizeof(struct gram_key) == 16, "gram_key");
+#endif
+
+#endif

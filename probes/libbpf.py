@@ -1,0 +1,236 @@
+"""The few libbpf calls the loader needs, over the distribution's libbpf.so.1.
+
+The only module that uses ctypes. Sources: libbpf 1.1 `libbpf.h`, `btf.h`, `bpf.h`.
+"""
+
+from __future__ import annotations
+
+import ctypes as c
+import errno
+import os
+from functools import cache
+from typing import TYPE_CHECKING, Any, Final
+
+from probes.errors import ProbeError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+_PRINT = c.CFUNCTYPE(c.c_int, c.c_int, c.c_char_p, c.c_void_p)
+_WARN: Final = 0
+_LOG_BYTES: Final = 1 << 16
+_KEPT_LINES: Final = 200
+
+_SIGNATURES: Final[dict[str, tuple[Any, tuple[Any, ...]]]] = {
+    "bpf_object__open_file": (c.c_void_p, (c.c_char_p, c.c_void_p)),
+    "bpf_object__load": (c.c_int, (c.c_void_p,)),
+    "bpf_object__close": (None, (c.c_void_p,)),
+    "bpf_object__next_program": (c.c_void_p, (c.c_void_p, c.c_void_p)),
+    "bpf_object__next_map": (c.c_void_p, (c.c_void_p, c.c_void_p)),
+    "bpf_program__name": (c.c_char_p, (c.c_void_p,)),
+    "bpf_program__section_name": (c.c_char_p, (c.c_void_p,)),
+    "bpf_program__set_autoload": (c.c_int, (c.c_void_p, c.c_bool)),
+    "bpf_program__autoload": (c.c_bool, (c.c_void_p,)),
+    "bpf_program__fd": (c.c_int, (c.c_void_p,)),
+    "bpf_program__insn_cnt": (c.c_size_t, (c.c_void_p,)),
+    "bpf_program__attach": (c.c_void_p, (c.c_void_p,)),
+    "bpf_program__attach_cgroup": (c.c_void_p, (c.c_void_p, c.c_int)),
+    "bpf_program__attach_iter": (c.c_void_p, (c.c_void_p, c.c_void_p)),
+    "bpf_link__fd": (c.c_int, (c.c_void_p,)),
+    "bpf_link__pin": (c.c_int, (c.c_void_p, c.c_char_p)),
+    "bpf_link__destroy": (c.c_int, (c.c_void_p,)),
+    "bpf_iter_create": (c.c_int, (c.c_int,)),
+    "bpf_map__name": (c.c_char_p, (c.c_void_p,)),
+    "bpf_map__fd": (c.c_int, (c.c_void_p,)),
+    "bpf_map__is_internal": (c.c_bool, (c.c_void_p,)),
+    "bpf_map__set_pin_path": (c.c_int, (c.c_void_p, c.c_char_p)),
+    "bpf_map__initial_value": (c.c_void_p, (c.c_void_p, c.POINTER(c.c_size_t))),
+    "bpf_map__set_max_entries": (c.c_int, (c.c_void_p, c.c_uint32)),
+    "bpf_obj_get": (c.c_int, (c.c_char_p,)),
+    "bpf_obj_get_info_by_fd": (c.c_int, (c.c_int, c.c_void_p, c.c_void_p)),
+    "bpf_map_lookup_elem": (c.c_int, (c.c_int, c.c_void_p, c.c_void_p)),
+    "bpf_map_update_elem": (c.c_int, (c.c_int, c.c_void_p, c.c_void_p, c.c_uint64)),
+    "bpf_map_delete_elem": (c.c_int, (c.c_int, c.c_void_p)),
+    "bpf_map_get_next_key": (c.c_int, (c.c_int, c.c_void_p, c.c_void_p)),
+    "bpf_map_lookup_batch": (c.c_int, (c.c_int, *[c.c_void_p] * 6)),
+    "bpf_map_delete_batch": (c.c_int, (c.c_int, *[c.c_void_p] * 3)),
+    "btf__parse": (c.c_void_p, (c.c_char_p, c.c_void_p)),
+    "btf__raw_data": (c.c_void_p, (c.c_void_p, c.POINTER(c.c_uint32))),
+    "btf__free": (None, (c.c_void_p,)),
+    "libbpf_num_possible_cpus": (c.c_int, ()),
+    "libbpf_set_print": (c.c_void_p, (_PRINT,)),
+}
+
+_lines: list[str] = []
+
+
+def _keep(level: int, text: bytes, arguments: int) -> int:
+    """Keeps libbpf's warnings (the verifier's words among them) for the next error."""
+    if level != _WARN:
+        return 0
+    buffer = c.create_string_buffer(_LOG_BYTES)
+    c.CDLL(None).vsnprintf(buffer, c.c_size_t(_LOG_BYTES), c.c_char_p(text), c.c_void_p(arguments))
+    _lines.extend(buffer.value.decode(errors="replace").splitlines())
+    del _lines[:-_KEPT_LINES]
+    return 0
+
+
+_keeper = _PRINT(_keep)
+
+
+@cache
+def library() -> Any:  # noqa: ANN401 - ctypes gives its functions no static type
+    """libbpf.so.1 with typed entry points.
+
+    Raises:
+        ProbeError: the library, or a function that 1.1 has, is not there.
+    """
+    try:
+        lib = c.CDLL("libbpf.so.1", use_errno=True)
+        for name, (result, arguments) in _SIGNATURES.items():
+            function = getattr(lib, name)
+            function.restype = result
+            function.argtypes = arguments
+    except (OSError, AttributeError) as error:
+        raise ProbeError("load libbpf.so.1 (install libbpf1)", str(error)) from error
+    lib.libbpf_set_print(_keeper)
+    return lib
+
+
+def messages() -> tuple[str, ...]:
+    """libbpf's last warnings, oldest first."""
+    return tuple(_lines)
+
+
+def failed(act: str, code: int | None = None) -> ProbeError:
+    """The error for a libbpf call that did not work; `code` is errno unless given."""
+    number = abs(code) if code else c.get_errno()
+    words = f"{errno.errorcode.get(number, number)}: {os.strerror(number)}"
+    return ProbeError(act, words, number=number, details=messages())
+
+
+def btf_bytes(path: Path) -> bytes:
+    """The raw BTF of an object file."""
+    lib = library()
+    btf = lib.btf__parse(os.fsencode(path), None)
+    if not btf:
+        raise failed(f"read the BTF of {path}")
+    size = c.c_uint32()
+    data = lib.btf__raw_data(btf, c.byref(size))
+    copy = c.string_at(data, size.value)
+    lib.btf__free(btf)
+    return copy
+
+
+def possible_cpus() -> int:
+    """How many slots a per-CPU value has."""
+    return int(library().libbpf_num_possible_cpus())
+
+
+class Link:
+    """One attachment. Pinned, it outlives this process."""
+
+    def __init__(self, pointer: int, name: str) -> None:
+        self._pointer = pointer
+        self.name = name
+
+    def pin(self, path: Path) -> None:
+        """Gives the attachment a name in bpffs."""
+        code = library().bpf_link__pin(self._pointer, os.fsencode(path))
+        if code:
+            raise failed(f"pin {self.name} at {path}", code)
+
+    def read_iterator(self) -> bytes:
+        """Runs an iterator program once and returns what it wrote."""
+        fd = library().bpf_iter_create(library().bpf_link__fd(self._pointer))
+        if fd < 0:
+            raise failed(f"run iterator {self.name}", fd)
+        with os.fdopen(fd, "rb", buffering=0) as reader:
+            return b"".join(iter(lambda: reader.read(1 << 16), b""))
+
+    def close(self) -> None:
+        """Closes this handle; the attachment itself stays while it is pinned."""
+        library().bpf_link__destroy(self._pointer)
+
+
+class Object:
+    """An opened BPF object: settings, then `load`, then `attach`."""
+
+    def __init__(self, path: Path) -> None:
+        self._lib = library()
+        _lines.clear()
+        self._pointer = self._lib.bpf_object__open_file(os.fsencode(path), None)
+        if not self._pointer:
+            raise failed(f"open {path}")
+        self.programs = {
+            self._lib.bpf_program__name(p).decode(): p
+            for p in self._walk(self._lib.bpf_object__next_program)
+        }
+        self.maps = {
+            self._lib.bpf_map__name(m).decode(): m
+            for m in self._walk(self._lib.bpf_object__next_map)
+        }
+
+    def _walk(self, step: Any) -> Iterator[int]:  # noqa: ANN401 - a ctypes function
+        item = step(self._pointer, None)
+        while item:
+            yield item
+            item = step(self._pointer, item)
+
+    def section(self, program: str) -> str:
+        """The section name, which says the hook."""
+        return str(self._lib.bpf_program__section_name(self.programs[program]).decode())
+
+    def instructions(self, program: str) -> int:
+        """Length of a program, in BPF instructions."""
+        return int(self._lib.bpf_program__insn_cnt(self.programs[program]))
+
+    def skip(self, program: str) -> None:
+        """Leaves a program out of the load."""
+        self._lib.bpf_program__set_autoload(self.programs[program], False)  # noqa: FBT003
+
+    def pin_maps(self, directory: Path) -> None:
+        """Every named map is reused from, or pinned in, a directory of bpffs."""
+        for name, pointer in self.maps.items():
+            if not self._lib.bpf_map__is_internal(pointer):
+                self._lib.bpf_map__set_pin_path(pointer, os.fsencode(directory / name))
+
+    def set_max_entries(self, name: str, entries: int) -> None:
+        """Resizes a map; only before `load`."""
+        code = self._lib.bpf_map__set_max_entries(self.maps[name], entries)
+        if code:
+            raise failed(f"size map {name}", code)
+
+    def initial_value(self, name: str) -> c.Array[c.c_ubyte]:
+        """The writable bytes of a data section, only before `load`."""
+        size = c.c_size_t()
+        pointer = self._lib.bpf_map__initial_value(self.maps[name], c.byref(size))
+        if not pointer:
+            raise failed(f"reach the settings in {name}")
+        return (c.c_ubyte * size.value).from_address(pointer)
+
+    def load(self) -> None:
+        """Hands everything to the kernel's verifier."""
+        code = self._lib.bpf_object__load(self._pointer)
+        if code:
+            raise failed("load the probes into the kernel", code)
+
+    def attach(self, program: str, cgroup_fd: int | None = None) -> Link:
+        """Attaches by the section's name, or to a cgroup."""
+        pointer = self.programs[program]
+        if cgroup_fd is None:
+            link = self._lib.bpf_program__attach(pointer)
+        else:
+            link = self._lib.bpf_program__attach_cgroup(pointer, cgroup_fd)
+        if not link:
+            raise failed(f"attach {program}")
+        return Link(link, program)
+
+    def map_fd(self, name: str) -> int:
+        """A descriptor of a loaded map, of its own."""
+        return os.dup(self._lib.bpf_map__fd(self.maps[name]))
+
+    def close(self) -> None:
+        """Frees it; what is pinned stays."""
+        self._lib.bpf_object__close(self._pointer)

@@ -1,0 +1,228 @@
+"""Puts the probes into the kernel, or finds them there.
+
+Maps and links are pinned: counting and containment go on when the daemon dies. A
+restart with the same object opens the pins and changes nothing. A new object is
+verified first, then takes over the maps where their layout is the same.
+"""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import os
+import shutil
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+
+from probes import libbpf, schema
+from probes.errors import ProbeError
+from probes.maps import BpfMap
+from probes.ring import Ring
+
+if TYPE_CHECKING:
+    from probes.schema import Schema
+
+OBJECT: Final = Path(__file__).with_name("inferward.bpf.o")
+LINKS: Final = "links"
+MAPS: Final = (
+    "tasks",
+    "members",
+    "grams",
+    "seen",
+    "totals",
+    "losses",
+    "submitted",
+    "contained",
+    "sockets",
+    "meta",
+    "ring",
+)
+ITERATORS: Final = ("adopt_tasks", "adopt_sockets")
+_PORT_RANGE: Final = Path("/proc/sys/net/ipv4/ip_local_port_range")
+_CGROUP_SECTION: Final = "cgroup"
+_META_KEY: Final = bytes(4)
+
+
+@dataclass(frozen=True, slots=True)
+class Capability:
+    """Whether this kernel takes one program, proved by loading it."""
+
+    program: str
+    hook: str
+    works: bool
+    words: str
+
+
+def cgroup_root() -> Path:
+    """Where cgroup v2 is mounted; a hybrid host has it beside v1.
+
+    Raises:
+        ProbeError: there is none.
+    """
+    for line in Path("/proc/self/mountinfo").read_text().splitlines():
+        fields, _, tail = line.partition(" - ")
+        if tail.split()[0] == "cgroup2":
+            return Path(fields.split()[4])
+    raise ProbeError("find cgroup v2", "not mounted: mount -t cgroup2 none /sys/fs/cgroup")
+
+
+def digest(path: Path) -> bytes:
+    """SHA-256 of an object file: which probes these are."""
+    return hashlib.sha256(path.read_bytes()).digest()
+
+
+def remove(pins: Path) -> None:
+    """Takes the probes out of the kernel: without pins nothing holds them."""
+    shutil.rmtree(pins, ignore_errors=False) if pins.exists() else None
+
+
+class Sensor:
+    """The loaded probes: their maps, their ring, their iterators."""
+
+    def __init__(self, pins: Path, path: Path, *, resumed: bool, notes: tuple[str, ...]) -> None:
+        self.pins = pins
+        self.schema: Schema = schema.load(path)
+        self.maps = {name: BpfMap.pinned(pins, name) for name in MAPS}
+        self.ring = Ring(self.maps["ring"], self.schema)
+        self.resumed = resumed  # found attached, nothing was reloaded
+        self.notes = notes  # what could not be carried over
+
+    @classmethod
+    def open(cls, pins: Path, path: Path = OBJECT) -> Sensor:
+        """Finds the probes under `pins`, or loads and attaches them.
+
+        Raises:
+            ProbeError: the object is missing, or the kernel refuses it; `number` is EPERM
+                where privileges are short.
+        """
+        if not path.exists():
+            raise ProbeError(f"open {path}", "not built (make build)")
+        pins.mkdir(parents=True, exist_ok=True, mode=0o700)
+        if _attached(pins, path):
+            return cls(pins, path, resumed=True, notes=())
+        notes = _install(pins, path)
+        return cls(pins, path, resumed=False, notes=notes)
+
+    def adopt(self) -> int:
+        """Tags running threads and sockets of all members; returns how many threads changed.
+
+        Repeats until a pass changes nothing, so that a fork in between is not missed.
+        """
+        changed = 0
+        for _ in range(16):
+            found = len(self._iterate("adopt_tasks")) // 4
+            changed += found
+            if not found:
+                break
+        self._iterate("adopt_sockets")
+        return changed
+
+    def _iterate(self, name: str) -> bytes:
+        return (self.pins / LINKS / name).read_bytes()
+
+    def links(self) -> tuple[str, ...]:
+        """Programs that are attached now."""
+        return tuple(sorted(entry.name for entry in (self.pins / LINKS).iterdir()))
+
+    def close(self) -> None:
+        """Closes this process's handles; the probes go on."""
+        for each in self.maps.values():
+            each.close()
+
+
+def _attached(pins: Path, path: Path) -> bool:
+    """True if exactly this object is attached under `pins`."""
+    links = pins / LINKS
+    try:
+        meta = BpfMap.pinned(pins, "meta")
+    except ProbeError:
+        return False
+    stored = np.frombuffer(meta.get(_META_KEY) or b"", schema.load(path).dtype("meta"))
+    meta.close()
+    opened = libbpf.Object(path)
+    wanted = set(opened.programs)
+    opened.close()
+    same = len(stored) == 1 and stored["digest"][0].tobytes() == digest(path)
+    return same and links.is_dir() and wanted == {entry.name for entry in links.iterdir()}
+
+
+def _install(pins: Path, path: Path) -> tuple[str, ...]:
+    notes: list[str] = []
+    try:
+        loaded = _load(pins, path)
+    except ProbeError as error:
+        # A map of an older layout: the kernel cannot change it in place.
+        if error.number not in (errno.EINVAL, errno.EEXIST) or not (pins / "meta").exists():
+            raise
+        notes.append("older maps had another layout: counts and first-seen sets begin anew")
+        remove(pins)
+        pins.mkdir(mode=0o700)
+        loaded = _load(pins, path)
+    shutil.rmtree(pins / LINKS, ignore_errors=True)
+    (pins / LINKS).mkdir(mode=0o700)
+    with ExitStack() as stack:
+        stack.callback(loaded.close)
+        root = os.open(cgroup_root(), os.O_RDONLY | os.O_DIRECTORY)
+        stack.callback(os.close, root)
+        for program in loaded.programs:
+            in_cgroup = loaded.section(program).startswith(_CGROUP_SECTION)
+            link = loaded.attach(program, root if in_cgroup else None)
+            link.pin(pins / LINKS / program)
+            link.close()
+        _sign(pins, path)
+    return tuple(notes)
+
+
+def _load(pins: Path, path: Path) -> libbpf.Object:
+    opened = libbpf.Object(path)
+    types = schema.load(path)
+    low, high = (int(port) for port in _PORT_RANGE.read_text().split())
+    settings = opened.initial_value(_rodata(opened))
+    for name, value in (("ephemeral_low", low), ("ephemeral_high", high)):
+        offset, size = types.variable(".rodata", name)
+        settings[offset : offset + size] = value.to_bytes(size, "little")
+    opened.pin_maps(pins)
+    try:
+        opened.load()
+    except ProbeError:
+        opened.close()
+        raise
+    return opened
+
+
+def _rodata(opened: libbpf.Object) -> str:
+    return next(name for name in opened.maps if name.endswith(".rodata"))
+
+
+def _sign(pins: Path, path: Path) -> None:
+    types = schema.load(path)
+    entry = np.zeros(1, types.dtype("meta"))
+    entry["abi"] = types.limit("ABI_NUMBER")
+    entry["digest"] = np.frombuffer(digest(path), np.uint8)
+    meta = BpfMap.pinned(pins, "meta")
+    meta.set(_META_KEY, entry.tobytes())
+    meta.close()
+
+
+def probe_capabilities(path: Path = OBJECT) -> list[Capability]:
+    """Loads each program by itself, attaches nothing, and says what the kernel answered."""
+    opened = libbpf.Object(path)
+    names = {name: opened.section(name) for name in opened.programs}
+    opened.close()
+    found = []
+    for name, section in names.items():
+        single = libbpf.Object(path)
+        for other in names:
+            if other != name:
+                single.skip(other)
+        try:
+            single.load()
+            found.append(Capability(name, section, works=True, words="loads"))
+        except ProbeError as error:
+            found.append(Capability(name, section, works=False, words=error.reason))
+        single.close()
+    return found

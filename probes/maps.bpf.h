@@ -1,0 +1,94 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR MIT */
+/* Every map, once. Weak, so that each subject's file may include this and the
+ * static linker (bpftool gen object) keeps one of each. All are pinned by the
+ * loader: they outlive the daemon.
+ */
+#ifndef INFERWARD_MAPS_BPF_H
+#define INFERWARD_MAPS_BPF_H
+
+#include "vmlinux.h"
+#include <bpf/bpf_helpers.h>
+#include "events.h"
+
+struct {
+	__uint(type, BPF_MAP_TYPE_TASK_STORAGE);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, int);
+	__type(value, struct task_state);
+} tasks __weak SEC(".maps");
+
+/* The same membership by thread group, for hooks where no task storage can be
+ * reached (cgroup programs before 6.x) and for the agent to read.
+ */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 32768);
+	__type(key, __u32);
+	__type(value, struct member);
+} members __weak SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_HASH);
+	__uint(max_entries, 32768);
+	__type(key, struct gram_key);
+	__type(value, __u64);
+} grams __weak SEC(".maps");
+
+/* Least recently used goes first: an evicted key is reported again, never missed. */
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, 131072);
+	__type(key, struct seen_key);
+	__type(value, __u64);
+} seen __weak SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, MAX_WORKLOADS *COUNT_MAX);
+	__type(key, __u32);
+	__type(value, __u64);
+} totals __weak SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, MAX_WORKLOADS *LOSS_MAX);
+	__type(key, __u32);
+	__type(value, __u64);
+} losses __weak SEC(".maps");
+
+/* Records submitted, by kind: what the ring's reader must have received. */
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, EVENT_MAX);
+	__type(key, __u32);
+	__type(value, __u64);
+} submitted __weak SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, MAX_WORKLOADS);
+	__type(key, __u32);
+	__type(value, struct containment);
+} contained __weak SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_SK_STORAGE);
+	__uint(map_flags, BPF_F_NO_PREALLOC | BPF_F_CLONE);
+	__type(key, int);
+	__type(value, struct socket_state);
+} sockets __weak SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct meta);
+} meta __weak SEC(".maps");
+
+/* 16,384 records: 2 s of a storm at 8,000 first-seen files a second. */
+struct {
+	__uint(type, BPF_MAP_TYPE_RINGBUF);
+	__uint(max_entries, 4 << 20);
+} ring __weak SEC(".maps");
+
+#endif

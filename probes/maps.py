@@ -1,0 +1,171 @@
+"""Kernel maps as numpy: look-ups, updates, and snapshots in batches.
+
+A snapshot costs a few system calls whatever its size; where a kernel has no batch
+call for a map type, it is read key by key.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+
+from probes import libbpf
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+_INFO: Final = np.dtype(  # struct bpf_map_info, include/uapi/linux/bpf.h, its stable beginning
+    [
+        ("type", "<u4"),
+        ("id", "<u4"),
+        ("key_size", "<u4"),
+        ("value_size", "<u4"),
+        ("max_entries", "<u4"),
+        ("map_flags", "<u4"),
+        ("name", "S16"),
+    ]
+)
+_PER_CPU_TYPES: Final = (5, 6, 10)  # per-CPU hash, per-CPU array, LRU per-CPU hash
+_CHUNK: Final = 4096
+_NO_BATCH: Final = (errno.EINVAL, errno.EOPNOTSUPP, 524)  # 524: the kernel's own ENOTSUPP
+_ANY: Final = 0
+
+
+class BpfMap:
+    """One map, by descriptor. Values of per-CPU maps have one slot per possible CPU."""
+
+    def __init__(self, fd: int, name: str) -> None:
+        self.fd = fd
+        self.name = name
+        self._lib = libbpf.library()
+        info = np.zeros(1, _INFO)
+        size = np.array([_INFO.itemsize], "<u4")
+        code = self._lib.bpf_obj_get_info_by_fd(fd, info.ctypes.data, size.ctypes.data)
+        if code:
+            raise libbpf.failed(f"describe map {name}", code)
+        self.type = int(info["type"][0])
+        self.id = int(info["id"][0])
+        self.key_bytes = int(info["key_size"][0])
+        self.value_bytes = int(info["value_size"][0])
+        self.max_entries = int(info["max_entries"][0])
+        self.cpus = libbpf.possible_cpus() if self.type in _PER_CPU_TYPES else 1
+
+    @classmethod
+    def pinned(cls, pins: Path, name: str) -> BpfMap:
+        """Opens a map by its name in bpffs.
+
+        Raises:
+            ProbeError: it is not there, or not ours to open.
+        """
+        fd = libbpf.library().bpf_obj_get(os.fsencode(pins / name))
+        if fd < 0:
+            raise libbpf.failed(f"open map {pins / name}", fd)
+        return cls(fd, name)
+
+    @property
+    def _slot_bytes(self) -> int:
+        """Bytes of one entry's value as the kernel copies it."""
+        if self.cpus == 1 and self.type not in _PER_CPU_TYPES:
+            return self.value_bytes
+        return -(-self.value_bytes // 8) * 8 * self.cpus
+
+    def get(self, key: bytes) -> bytes | None:
+        """The value, all CPUs' slots in a row for a per-CPU map; None if there is no such key."""
+        value = np.zeros(self._slot_bytes, np.uint8)
+        at = np.frombuffer(key, np.uint8)
+        code = self._lib.bpf_map_lookup_elem(self.fd, at.ctypes.data, value.ctypes.data)
+        if code == -errno.ENOENT:
+            return None
+        if code:
+            raise libbpf.failed(f"read map {self.name}", code)
+        return value.tobytes()
+
+    def set(self, key: bytes, value: bytes) -> None:
+        """Writes one entry, new or old."""
+        at, new = np.frombuffer(key, np.uint8), np.frombuffer(value, np.uint8)
+        if len(at) != self.key_bytes or len(new) != self._slot_bytes:
+            raise libbpf.failed(f"write map {self.name}", errno.EINVAL)
+        code = self._lib.bpf_map_update_elem(self.fd, at.ctypes.data, new.ctypes.data, _ANY)
+        if code:
+            raise libbpf.failed(f"write map {self.name}", code)
+
+    def delete(self, key: bytes) -> bool:
+        """Removes one entry; False if there was none."""
+        at = np.frombuffer(key, np.uint8)
+        code = self._lib.bpf_map_delete_elem(self.fd, at.ctypes.data)
+        if code in (0, -errno.ENOENT):
+            return code == 0
+        raise libbpf.failed(f"delete from map {self.name}", code)
+
+    def items(self) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+        """Every entry: keys of shape (n, key_bytes), values of shape (n, value bytes of all CPUs)."""
+        keys: list[NDArray[np.uint8]] = []
+        values: list[NDArray[np.uint8]] = []
+        position = np.zeros(max(self.key_bytes, 4), np.uint8)
+        size, first = min(_CHUNK, self.max_entries), True
+        while True:
+            key = np.zeros((size, self.key_bytes), np.uint8)
+            value = np.zeros((size, self._slot_bytes), np.uint8)
+            count = np.array([size], "<u4")
+            code = self._lib.bpf_map_lookup_batch(
+                self.fd,
+                None if first else position.ctypes.data,
+                position.ctypes.data,
+                key.ctypes.data,
+                value.ctypes.data,
+                count.ctypes.data,
+                None,
+            )
+            if code == -errno.ENOSPC:  # one hash bucket holds more than fits
+                size *= 2
+                continue
+            if first and -code in _NO_BATCH:
+                return self._items_singly()
+            if code not in (0, -errno.ENOENT):
+                raise libbpf.failed(f"read map {self.name} in batches", code)
+            got, first = int(count[0]), False
+            keys.append(key[:got])
+            values.append(value[:got])
+            if code == -errno.ENOENT:  # the end
+                return np.concatenate(keys), np.concatenate(values)
+
+    def _items_singly(self) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+        keys, values = [], []
+        key, following = np.zeros(self.key_bytes, np.uint8), np.zeros(self.key_bytes, np.uint8)
+        at = None
+        while not self._lib.bpf_map_get_next_key(self.fd, at, following.ctypes.data):
+            value = self.get(following.tobytes())
+            if value is not None:
+                keys.append(following.copy())
+                values.append(np.frombuffer(value, np.uint8))
+            key[:] = following
+            at = key.ctypes.data
+        return (
+            np.array(keys, np.uint8).reshape(-1, self.key_bytes),
+            np.array(values, np.uint8).reshape(-1, self._slot_bytes),
+        )
+
+    def sums(self) -> tuple[NDArray[np.uint8], NDArray[np.uint64]]:
+        """Keys, and the sum over CPUs of each u64 value, shape (n,)."""
+        keys, values = self.items()
+        return keys, values.view("<u8").reshape(len(keys), -1).sum(axis=1, dtype=np.uint64)
+
+    def array(self) -> NDArray[np.uint64]:
+        """An array map of u64 values, summed over CPUs, in index order, shape (max_entries,)."""
+        keys, counts = self.sums()
+        out = np.zeros(self.max_entries, np.uint64)
+        out[keys.view("<u4").ravel()] = counts
+        return out
+
+    def delete_many(self, keys: NDArray[np.uint8]) -> int:
+        """Removes keys of shape (n, key_bytes); returns how many were there."""
+        return sum(self.delete(key.tobytes()) for key in keys)
+
+    def close(self) -> None:
+        """Closes the descriptor; a pinned map stays."""
+        os.close(self.fd)

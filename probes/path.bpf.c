@@ -1,0 +1,101 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR MIT */
+/* A file's path from the kernel's own dentries, written from its end.
+ *
+ * No pointer of the process is read, so there is no race to win between check and
+ * use. The walk stops at the task's root: the path is as the process sees it. One
+ * step is a global function of its own, verified once instead of once per turn.
+ */
+#include "path.bpf.h"
+
+#define PATH_COMPONENTS 24
+
+static __always_inline int mount_cross(struct path_walk *walk)
+{
+	struct vfsmount *vfsmount = walk->mount;
+	struct mount *mount = container_of(vfsmount, struct mount, mnt);
+	struct mount *above = BPF_CORE_READ(mount, mnt_parent);
+
+	if (mount == above || !above)
+		return 1;
+	walk->dentry = BPF_CORE_READ(mount, mnt_mountpoint);
+	walk->mount = &above->mnt;
+	return 0;
+}
+
+/* Puts one component in front, or crosses to the parent mount. Returns 1 when done. */
+__noinline int path_step(void)
+{
+	struct path_walk *walk = path_walk_current();
+	const unsigned char *name;
+	struct vfsmount *vfsmount;
+	struct dentry *dentry;
+	struct dentry *parent;
+	__u64 length;
+
+	if (!walk)
+		return 1;
+	dentry = walk->dentry;
+	vfsmount = walk->mount;
+	parent = BPF_CORE_READ(dentry, d_parent);
+	if (dentry == walk->root && vfsmount == walk->root_mount)
+		return 1;
+	if (dentry == BPF_CORE_READ(vfsmount, mnt_root) || dentry == parent)
+		return mount_cross(walk);
+
+	name = BPF_CORE_READ(dentry, d_name.name);
+	length = BPF_CORE_READ(dentry, d_name.len) & (PATH_SPAN - 1);
+	if (length + 1 > walk->offset) {
+		walk->flags |= FLAG_TRUNCATED;
+		return 1;
+	}
+	walk->offset -= length + 1;
+	walk->text[walk->offset & (PATH_SPAN - 1)] = '/';
+	if (bpf_probe_read_kernel(&walk->text[(walk->offset + 1) & (PATH_SPAN - 1)], length, name))
+		walk->flags |= FLAG_UNREADABLE;
+	walk->dentry = parent;
+	return 0;
+}
+
+static __always_inline void path_close(struct path_walk *walk, int done)
+{
+	if (!done)
+		walk->flags |= FLAG_TRUNCATED;
+	if (walk->offset == PATH_SPAN - 1) { /* the root itself */
+		walk->offset -= 1;
+		walk->text[PATH_SPAN - 2] = '/';
+	}
+	walk->length = PATH_SPAN - 1 - walk->offset;
+	if (walk->length > PATH_BYTES - 1) {
+		walk->offset += walk->length - (PATH_BYTES - 1);
+		walk->length = PATH_BYTES - 1;
+		walk->flags |= FLAG_TRUNCATED;
+	}
+}
+
+__noinline int path_build(__u64 file_address)
+{
+	struct task_struct *task = (void *)bpf_get_current_task();
+	struct file *file = (void *)file_address;
+	struct path_walk *walk = path_walk_current();
+	struct dentry *dentry;
+	int done = 0;
+
+	if (!walk || !file)
+		return FLAG_UNREADABLE;
+	dentry = BPF_CORE_READ(file, f_path.dentry);
+	walk->dentry = dentry;
+	walk->mount = BPF_CORE_READ(file, f_path.mnt);
+	walk->root = BPF_CORE_READ(task, fs, root.dentry);
+	walk->root_mount = BPF_CORE_READ(task, fs, root.mnt);
+	walk->offset = PATH_SPAN - 1;
+	walk->flags = 0;
+	walk->length = 0;
+	if (!BPF_CORE_READ(dentry, d_hash.pprev) && dentry != BPF_CORE_READ(dentry, d_parent))
+		walk->flags |= FLAG_DELETED;
+	for (int i = 0; i < PATH_COMPONENTS && !done; i++)
+		done = path_step();
+	path_close(walk, done);
+	return walk->flags;
+}
+
+char LICENSE[] SEC("license") = "Dual MIT/GPL";

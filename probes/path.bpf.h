@@ -1,0 +1,72 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR MIT */
+/* An open file, and its path; the walk itself is in path.bpf.c. */
+#ifndef INFERWARD_PATH_BPF_H
+#define INFERWARD_PATH_BPF_H
+
+#include "record.bpf.h"
+
+#define PATH_SPAN 256 /* a power of two: the verifier bounds offsets by masks */
+
+struct path_walk {
+	struct dentry *dentry;
+	struct vfsmount *mount;
+	struct dentry *root;
+	struct vfsmount *root_mount;
+	__u32 offset; /* of the first byte written, counting down from PATH_SPAN - 1 */
+	__u32 flags;
+	__u64 length;
+	char text[2 * PATH_SPAN]; /* the upper half is slack for masked writes */
+};
+
+/* Tracing programs run with preemption off: a CPU's walk is not interrupted by another. */
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct path_walk);
+} path_walks __weak SEC(".maps");
+
+static __always_inline struct path_walk *path_walk_current(void)
+{
+	__u32 zero = 0;
+
+	return bpf_map_lookup_elem(&path_walks, &zero);
+}
+
+/* Leaves the path of a struct file in this CPU's walk; returns event flags. */
+extern int path_build(__u64 file_address);
+
+/* Writes at most PATH_BYTES - 1 bytes to `out`, which is clear, so that a NUL ends
+ * it. What does not fit loses its beginning, never its end.
+ */
+static __always_inline __u16 path_write(char *out, struct file *file)
+{
+	__u16 flags = path_build((__u64)file);
+	struct path_walk *walk = path_walk_current();
+	__u64 length;
+
+	if (!walk)
+		return FLAG_UNREADABLE;
+	length = walk->length;
+	if (length > PATH_BYTES - 1)
+		return flags | FLAG_UNREADABLE;
+	if (bpf_probe_read_kernel(out, length, &walk->text[walk->offset & (PATH_SPAN - 1)]))
+		flags |= FLAG_UNREADABLE;
+	return flags;
+}
+
+/* The open file behind a descriptor of the running task, or NULL. */
+static __always_inline struct file *file_of(struct task_struct *task, __u32 fd)
+{
+	struct fdtable *table = BPF_CORE_READ(task, files, fdt);
+	struct file **slots = BPF_CORE_READ(table, fd);
+	struct file *file = NULL;
+
+	if (fd >= BPF_CORE_READ(table, max_fds))
+		return NULL;
+	if (bpf_probe_read_kernel(&file, sizeof(file), &slots[fd]))
+		return NULL;
+	return file;
+}
+
+#endif

@@ -1,0 +1,166 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR MIT */
+/* Membership from birth to death: fork inherits it, exec names the program, exit ends it.
+ *
+ * Hooks: task_newtask (before the child first runs), sched_process_exec (after the
+ * point of no return, so failed execs never show), sched_process_exit. An exec of a
+ * task nobody watches is recorded with workload 0: the agent may recognise a server.
+ */
+#include "grams.bpf.h"
+#include "path.bpf.h"
+
+#define CLONE_THREAD_BIT 0x00010000
+#define S_IFMT_MASK 0170000
+#define S_IFSOCK_TYPE 0140000
+#define EXIT_CALL 60
+#define SIGNAL_MASK 0x7f
+/* SIGILL, SIGTRAP, SIGABRT, SIGBUS, SIGFPE, SIGSEGV, SIGSYS: a fault, not a request */
+#define CRASH_SIGNALS                                                                              \
+	((1U << 4) | (1U << 5) | (1U << 6) | (1U << 7) | (1U << 8) | (1U << 11) | (1U << 31))
+
+static __always_inline void member_set(__u32 tgid, __u32 workload, __u16 role)
+{
+	struct member member = {.workload = workload, .role = role};
+
+	if (bpf_map_update_elem(&members, &tgid, &member, BPF_ANY))
+		loss_count(workload, LOSS_MEMBERS_FULL);
+}
+
+SEC("tp_btf/task_newtask")
+int BPF_PROG(on_newtask, struct task_struct *child, unsigned long clone_flags)
+{
+	struct task_struct *task = bpf_get_current_task_btf();
+	struct task_state *state = task_watched(task);
+	struct task_state *inherited;
+
+	if (!state)
+		return 0;
+	inherited = bpf_task_storage_get(&tasks, child, 0, BPF_LOCAL_STORAGE_GET_F_CREATE);
+	if (!inherited) {
+		loss_count(state->workload, LOSS_TASK_STORAGE);
+		return 0;
+	}
+	inherited->word = 0;
+	inherited->workload = state->workload;
+	inherited->role = state->role;
+	if (!(clone_flags & CLONE_THREAD_BIT)) {
+		member_set(child->tgid, state->workload, state->role);
+		total_add(state->workload, COUNT_FORKS, 1);
+	}
+	return 0;
+}
+
+static __always_inline int stdio_is_socket(struct task_struct *task)
+{
+	for (__u32 fd = 0; fd < 3; fd++) {
+		struct file *file = file_of(task, fd);
+
+		if (file && (BPF_CORE_READ(file, f_inode, i_mode) & S_IFMT_MASK) == S_IFSOCK_TYPE)
+			return 1;
+	}
+	return 0;
+}
+
+/* The new program's arguments lie in its own fresh stack: nobody else wrote there yet. */
+static __noinline int args_submit(__u32 workload, __u32 role)
+{
+	struct task_struct *task = bpf_get_current_task_btf();
+	struct args_event *event;
+	__u64 start = BPF_CORE_READ(task, mm, arg_start);
+	__u64 total = BPF_CORE_READ(task, mm, arg_end) - start;
+	__u64 bytes = total;
+
+	event = record_reserve(workload);
+	if (!event)
+		return 0;
+	record_header(&event->hdr, EVENT_ARGS, task, workload, role);
+	if (total > PATH_BYTES) {
+		bytes = PATH_BYTES;
+		event->hdr.flags |= FLAG_TRUNCATED;
+	}
+	barrier_var(bytes);
+	if (bytes <= PATH_BYTES && bpf_probe_read_user(event->text, bytes, (void *)start))
+		event->hdr.flags |= FLAG_UNREADABLE;
+	event->bytes = bytes;
+	event->total = total;
+	record_submit(&event->hdr, workload != 0);
+	return 0;
+}
+
+static __always_inline void exec_submit(struct task_struct *task, struct linux_binprm *bprm,
+					__u32 workload, __u16 role)
+{
+	struct exec_event *event = record_reserve(workload);
+	struct file *file = BPF_CORE_READ(bprm, file);
+	struct inode *inode = BPF_CORE_READ(file, f_inode);
+
+	if (!event)
+		return;
+	record_header(&event->hdr, EVENT_EXEC, task, workload, role);
+	event->ino = BPF_CORE_READ(inode, i_ino);
+	event->dev = BPF_CORE_READ(inode, i_sb, s_dev);
+	event->generation = BPF_CORE_READ(inode, i_generation);
+	event->mode = BPF_CORE_READ(inode, i_mode);
+	event->euid = BPF_CORE_READ(task, cred, euid.val);
+	/* A struct of two words before 6.3 (kernel commit f122a08b197d), one u64 after. */
+	if (bpf_probe_read_kernel(&event->capabilities, sizeof(event->capabilities),
+				  &BPF_CORE_READ(task, cred)->cap_effective))
+		event->hdr.flags |= FLAG_UNREADABLE;
+	event->hdr.flags |= path_write(event->path, file);
+	if (stdio_is_socket(task))
+		event->hdr.flags |= FLAG_STDIO_SOCKET;
+	record_submit(&event->hdr, 0); /* the arguments follow, and wake the reader */
+}
+
+SEC("tp_btf/sched_process_exec")
+int BPF_PROG(on_exec, struct task_struct *task, pid_t old_pid, struct linux_binprm *bprm)
+{
+	struct task_state *state = task_watched(task);
+	__u32 workload = 0;
+	__u16 role = ROLE_MAIN;
+
+	if (state) {
+		workload = state->workload;
+		role = ROLE_UNKNOWN_CHILD;
+		state->role = role;
+		state->word = 0;
+		member_set(task->tgid, workload, role);
+		total_add(workload, COUNT_EXECS, 1);
+	}
+	exec_submit(task, bprm, workload, role);
+	args_submit(workload, role);
+	return 0;
+}
+
+SEC("tp_btf/sched_process_exit")
+int BPF_PROG(on_exit, struct task_struct *task)
+{
+	struct task_state *state = task_watched(task);
+	struct exit_event *event;
+	__u32 tgid = task->tgid;
+	__u32 status, signal;
+
+	if (!state)
+		return 0;
+	gram_count(state, EXIT_CALL);
+	if (BPF_CORE_READ(task, signal, live.counter))
+		return 0; /* another thread of the group lives */
+	bpf_map_delete_elem(&members, &tgid); /* absent is what we want: no error to count */
+	status = BPF_CORE_READ(task, signal, group_exit_code);
+	if (!status)
+		status = task->exit_code;
+	signal = status & SIGNAL_MASK;
+	total_add(state->workload, COUNT_EXITS, 1);
+	if ((1U << (signal & 31)) & CRASH_SIGNALS)
+		total_add(state->workload, COUNT_CRASHES, 1);
+
+	event = record_reserve(state->workload);
+	if (!event)
+		return 0;
+	record_header(&event->hdr, EVENT_EXIT, task, state->workload, state->role);
+	event->code = (status >> 8) & 0xff;
+	event->signal = signal;
+	record_submit(&event->hdr, 0);
+	return 0;
+}
+
+char LICENSE[] SEC("license") = "Dual MIT/GPL";

@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR MIT */
+/* Keeps every type of events.h in the object's BTF, where probes/schema.py reads them:
+ * the compiler drops a type that only constants or casts mention.
+ */
+#include "maps.bpf.h"
+
+struct schema {
+	enum limit limit;
+	enum event_kind event_kind;
+	enum event_flag event_flag;
+	enum peer_direction peer_direction;
+	enum loss_reason loss_reason;
+	enum counter counter;
+	enum containment_level containment_level;
+	enum task_role task_role;
+	enum socket_origin socket_origin;
+	struct exec_event exec_event;
+	struct args_event args_event;
+	struct exit_event exit_event;
+	struct file_event file_event;
+	struct mapping_event mapping_event;
+	struct peer_event peer_event;
+	struct syscall_event syscall_event;
+	struct task_state task_state;
+	struct member member;
+	struct gram_key gram_key;
+	struct seen_key seen_key;
+	struct containment containment;
+	struct socket_state socket_state;
+	struct meta meta;
+};
+
+const volatile struct schema schema_anchor = {};

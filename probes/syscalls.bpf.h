@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR MIT */
+/* Which of the subjects a system call concerns. x86-64 numbers. */
+#ifndef INFERWARD_SYSCALLS_BPF_H
+#define INFERWARD_SYSCALLS_BPF_H
+
+#include "vmlinux.h"
+
+enum call_class {
+	CALL_PLAIN = 0,
+	CALL_READ,
+	CALL_WRITE,
+	CALL_OPEN,
+	CALL_CONNECT,
+	CALL_ACCEPT,
+	CALL_MMAP,
+	CALL_MPROTECT,
+	CALL_SENSITIVE,
+};
+
+/* clang-format off */
+static const volatile __u8 call_class[512] = {
+	[0] = CALL_READ, [17] = CALL_READ, [19] = CALL_READ,      /* read pread64 readv */
+	[45] = CALL_READ, [47] = CALL_READ, [295] = CALL_READ,    /* recvfrom recvmsg preadv */
+	[327] = CALL_READ,                                        /* preadv2 */
+	[1] = CALL_WRITE, [18] = CALL_WRITE, [20] = CALL_WRITE,   /* write pwrite64 writev */
+	[40] = CALL_WRITE, [44] = CALL_WRITE, [46] = CALL_WRITE,  /* sendfile sendto sendmsg */
+	[275] = CALL_WRITE, [296] = CALL_WRITE, [326] = CALL_WRITE, /* splice pwritev copy_file_range */
+	[328] = CALL_WRITE,                                       /* pwritev2 */
+	[2] = CALL_OPEN, [85] = CALL_OPEN, [257] = CALL_OPEN,     /* open creat openat */
+	[304] = CALL_OPEN, [437] = CALL_OPEN,                     /* open_by_handle_at openat2 */
+	[42] = CALL_CONNECT,
+	[43] = CALL_ACCEPT, [288] = CALL_ACCEPT,                  /* accept accept4 */
+	[9] = CALL_MMAP,
+	[10] = CALL_MPROTECT, [329] = CALL_MPROTECT,              /* mprotect pkey_mprotect */
+	[101] = CALL_SENSITIVE, [105] = CALL_SENSITIVE,           /* ptrace setuid */
+	[106] = CALL_SENSITIVE, [113] = CALL_SENSITIVE,           /* setgid setreuid */
+	[114] = CALL_SENSITIVE, [116] = CALL_SENSITIVE,           /* setregid setgroups */
+	[117] = CALL_SENSITIVE, [119] = CALL_SENSITIVE,           /* setresuid setresgid */
+	[122] = CALL_SENSITIVE, [123] = CALL_SENSITIVE,           /* setfsuid setfsgid */
+	[126] = CALL_SENSITIVE, [155] = CALL_SENSITIVE,           /* capset pivot_root */
+	[161] = CALL_SENSITIVE, [165] = CALL_SENSITIVE,           /* chroot mount */
+	[166] = CALL_SENSITIVE, [167] = CALL_SENSITIVE,           /* umount2 swapon */
+	[169] = CALL_SENSITIVE, [172] = CALL_SENSITIVE,           /* reboot iopl */
+	[173] = CALL_SENSITIVE, [175] = CALL_SENSITIVE,           /* ioperm init_module */
+	[176] = CALL_SENSITIVE, [246] = CALL_SENSITIVE,           /* delete_module kexec_load */
+	[248] = CALL_SENSITIVE, [250] = CALL_SENSITIVE,           /* add_key keyctl */
+	[272] = CALL_SENSITIVE, [298] = CALL_SENSITIVE,           /* unshare perf_event_open */
+	[300] = CALL_SENSITIVE, [308] = CALL_SENSITIVE,           /* fanotify_init setns */
+	[310] = CALL_SENSITIVE, [311] = CALL_SENSITIVE,           /* process_vm_readv, _writev */
+	[313] = CALL_SENSITIVE, [319] = CALL_SENSITIVE,           /* finit_module memfd_create */
+	[320] = CALL_SENSITIVE, [321] = CALL_SENSITIVE,           /* kexec_file_load bpf */
+	[323] = CALL_SENSITIVE, [425] = CALL_SENSITIVE,           /* userfaultfd io_uring_setup */
+	[428] = CALL_SENSITIVE, [429] = CALL_SENSITIVE,           /* open_tree move_mount */
+	[430] = CALL_SENSITIVE, [438] = CALL_SENSITIVE,           /* fsopen pidfd_getfd */
+	[440] = CALL_SENSITIVE, [442] = CALL_SENSITIVE,           /* process_madvise mount_setattr */
+	[447] = CALL_SENSITIVE, [SYSCALL_FOREIGN] = CALL_SENSITIVE, /* memfd_secret */
+};
+/* clang-format on */
+
+#endif
