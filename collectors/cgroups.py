@@ -63,7 +63,7 @@ class CgroupReader:
     counts: ReadCounts = field(default_factory=ReadCounts)
 
     def directory(self, place: Place) -> Path | None:
-        """Return the directory that holds this place's memory files, or None when this host has none for it."""
+        """Return where this place's memory files are, or None when this host has none."""
         if place.memory_v1 not in {"", "/"}:
             return self._inside(self.mount / "memory", place.memory_v1)
         if place.path in {"", "/"}:

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import os
 import time
-from dataclasses import dataclass, field
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import NamedTuple
 
@@ -29,7 +29,7 @@ class FileId(NamedTuple):
 
 
 class OpenFile(NamedTuple):
-    """One open descriptor and what it leads to ("/path", "socket:[7]", "pipe:[8]", "anon_inode:[eventpoll]")."""
+    """One open descriptor and what it leads to: "/path", "socket:[7]", "pipe:[8]"."""
 
     fd: int
     target: str
@@ -44,7 +44,7 @@ class Source:
     _listeners: dict[str, dict[int, Listener]] = field(default_factory=dict)
 
     def listeners(self, pid: int, namespace: str) -> dict[int, Listener]:
-        """Return the listening sockets of a network namespace by inode, read once through one process in it."""
+        """Return the listening sockets of a network namespace by inode, read once."""
         known = self._listeners.get(namespace)
         if known is None:
             known = self._listeners[namespace] = {}
@@ -58,7 +58,7 @@ class Source:
 
 @dataclass(frozen=True)
 class Process:
-    """One process. Fields were true at the snapshot; properties are read from `/proc` at first use and kept.
+    """One process: fields true at the snapshot, properties read at first use and kept.
 
     What cannot be read is empty (or None where empty would be an answer) and counted in the
     table's `counts`.
@@ -304,7 +304,6 @@ def snapshot(root: str = "/proc") -> ProcessTable:
     time_ns = time.clock_gettime_ns(time.CLOCK_BOOTTIME)
     found: dict[int, Process] = {}
     for pid in sorted(int(name) for name in os.listdir(root) if name.isdigit()):  # noqa: PTH208
-    (hot, names alone)
         data = procfs.read(f"{root}/{pid}/stat", procfs.SMALL_LIMIT, source.counts)
         if data is None:
             continue

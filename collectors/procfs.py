@@ -114,8 +114,7 @@ def parse_stat(data: bytes) -> Stat | None:
     """
     opening, closing = data.find(b"("), data.rfind(b")")
     fields = data[closing + 1 :].split()
-    if opening < 0 or closing < opening or len(fields) < 22:  # noqa: PLR2004 (rss is the 22nd
-    field after the name)
+    if opening < 0 or closing < opening or len(fields) < 22:  # noqa: PLR2004 (rss is 22nd)
         return None
     try:
         return Stat(
@@ -201,11 +200,10 @@ def parse_listeners(data: bytes, protocol: str) -> dict[int, Listener]:
 
 
 def _address(digits: str) -> str:
-    """Turn the kernel's words (32 bits each, in the host's byte order) into an address as people write it."""
+    """Turn the kernel's 32-bit words, in the host's byte order, into a written address."""
     raw = bytes.fromhex(digits)
     words = [raw[i : i + 4] for i in range(0, len(raw), 4)]
     if sys.byteorder == "little":
         words = [word[::-1] for word in words]
     packed = b"".join(words)
-    return socket.inet_ntop(socket.AF_INET6 if len(packed) > 4 else socket.AF_INET, packed)  #
-    noqa: PLR2004 (IPv4 is 4 bytes)
+    return socket.inet_ntop(socket.AF_INET if len(words) == 1 else socket.AF_INET6, packed)
