@@ -1,0 +1,1 @@
+"""Host-side sources: kernel records and counters, processes, cgroups, memory, GPU."""

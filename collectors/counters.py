@@ -1,0 +1,166 @@
+"""The kernel's counters as differences: exact 7-gram counts, totals and losses per workload.
+
+The maps only ever grow, so that nothing is lost when the agent is not there. What was
+already told is kept in a file in the run directory, which lives as long as the
+kernel's maps do: after `kill -9`, the next reading goes on from there.
+"""
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from probes.loader import Sensor
+from probes.schema import Schema
+
+_GRAMS_FILE: Final = "counted-grams.npy"
+_SLOTS_FILE: Final = "counted-totals.npy"
+_EVICT_ABOVE: Final = 0.75  # share of the map's room
+_SEQUENCE_DTYPE: Final = np.dtype(
+    [("workload", "<u4"), ("role", "<u2"), ("word", "<u8"), ("count", "<u8")]
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """What was counted between two readings.
+
+    Attributes:
+        grams: Shape (n,), fields workload, role, word, count; only what changed.
+        totals: Shape (workloads, counters), in the order of `enum counter`.
+        losses: Shape (workloads, reasons), in the order of `enum loss_reason`.
+        submitted: Shape (kinds,): records the kernel handed to the ring.
+        evicted: 7-grams dropped from the kernel's map for want of room; none had changed.
+    """
+
+    grams: NDArray[np.void]
+    totals: NDArray[np.uint64]
+    losses: NDArray[np.uint64]
+    submitted: NDArray[np.uint64]
+    evicted: int
+
+    def named(self, table: NDArray[np.uint64], names: dict[str, int], workload: int) -> dict[str, int]:
+        """One workload's row of `totals` or `losses`, by the constants' names."""
+        row = table[workload]
+        return {name: int(row[i]) for name, i in names.items() if i < len(row)}
+
+
+class Counters:
+    """Reads and subtracts. One instance per daemon.
+
+    Args:
+        sensor: The loaded probes.
+        run: Directory for what was already told.
+    """
+
+    def __init__(self, sensor: Sensor, run: Path) -> None:
+        """Go on from the last reading, if these maps are the ones it was of."""
+        self._sensor = sensor
+        self._run = run
+        self._schema: Schema = sensor.schema
+        self._key = self._schema.dtype("gram_key")
+        self._workloads = self._schema.limit("MAX_WORKLOADS")
+        self._grams = np.zeros(0, _SEQUENCE_DTYPE)
+        sizes = [sensor.maps[name].max_entries for name in ("totals", "losses", "submitted")]
+        self._slots = np.zeros(sum(sizes), np.uint64)
+        self._splits = np.cumsum(sizes)[:-1]
+        if sensor.resumed:
+            self._resume()
+        else:
+            self.read()  # another daemon's leftovers in carried-over maps are not news
+
+    def _resume(self) -> None:
+        grams, slots = self._run / _GRAMS_FILE, self._run / _SLOTS_FILE
+        if grams.exists() and slots.exists():
+            kept = np.load(slots)
+            if kept.shape == self._slots.shape:
+                self._slots, self._grams = kept, np.load(grams)
+
+    def read(self) -> Counts:
+        """What was counted since the last call."""
+        grams = self._read_grams()
+        changed = _difference(self._grams, grams)
+        maps = self._sensor.maps
+        slots = np.concatenate([maps[n].array() for n in ("totals", "losses", "submitted")])
+        growth = slots - np.minimum(self._slots, slots)
+        evicted = self._evict(grams, changed)
+        self._grams, self._slots = evicted[0], slots
+        self._keep()
+        totals, losses, submitted = np.split(growth, self._splits)
+        return Counts(
+            grams=changed,
+            totals=totals.reshape(self._workloads, -1),
+            losses=losses.reshape(self._workloads, -1),
+            submitted=submitted,
+            evicted=evicted[1],
+        )
+
+    def _read_grams(self) -> NDArray[np.void]:
+        keys, counts = self._sensor.maps["grams"].sums()
+        parsed = np.ascontiguousarray(keys).view(self._key).ravel()
+        grams = np.zeros(len(parsed), _SEQUENCE_DTYPE)
+        for name in ("workload", "role", "word"):
+            grams[name] = parsed[name]
+        grams["count"] = counts
+        return grams[np.lexsort((grams["word"], grams["role"], grams["workload"]))]
+
+    def _evict(
+        self, grams: NDArray[np.void], changed: NDArray[np.void]
+    ) -> tuple[NDArray[np.void], int]:
+        """Makes room: what did not change since the last reading goes, rarest first."""
+        room = self._sensor.maps["grams"].max_entries
+        if len(grams) <= _EVICT_ABOVE * room:
+            return grams, 0
+        idle = ~_contains(changed, grams)
+        order = np.flatnonzero(idle)[np.argsort(grams["count"][idle], kind="stable")]
+        gone = order[: len(grams) - int(_EVICT_ABOVE * room / 2)]
+        keys = np.zeros(len(gone), self._key)
+        for name in ("workload", "role", "word"):
+            keys[name] = grams[name][gone]
+        self._sensor.maps["grams"].delete_many(keys.view(np.uint8).reshape(len(gone), -1))
+        return np.delete(grams, gone), len(gone)
+
+    def _keep(self) -> None:
+        self._run.mkdir(parents=True, exist_ok=True)
+        for name, values in ((_GRAMS_FILE, self._grams), (_SLOTS_FILE, self._slots)):
+            fresh = self._run / f"{name}.new"
+            with fresh.open("wb") as file:
+                np.save(file, values, allow_pickle=False)
+            os.replace(fresh, self._run / name)
+
+
+def _identity(grams: NDArray[np.void]) -> NDArray[np.void]:
+    return grams[["workload", "role", "word"]]
+
+
+def _contains(some: NDArray[np.void], of: NDArray[np.void]) -> NDArray[np.bool_]:
+    """For each of `of`, whether it is among `some`; both sorted, `some` a subset."""
+    if not len(some):
+        return np.zeros(len(of), bool)
+    at = np.minimum(_search(some, of), len(some) - 1)
+    return np.asarray(_identity(some)[at] == _identity(of))
+
+
+def _search(where: NDArray[np.void], what: NDArray[np.void]) -> NDArray[np.intp]:
+    """Positions by binary search over (workload and role, word), without structured comparison."""
+    both = np.concatenate([where, what])
+    upper = (both["workload"].astype(np.uint64) << np.uint64(16)) | both["role"]
+    order = np.lexsort((np.arange(len(both)) < len(where), both["word"], upper))
+    is_where = order < len(where)
+    before = np.cumsum(is_where) - is_where
+    positions = np.zeros(len(both), np.intp)
+    positions[order] = before
+    return positions[len(where) :]
+
+
+def _difference(before: NDArray[np.void], now: NDArray[np.void]) -> NDArray[np.void]:
+    """What grew, with by how much."""
+    known = _contains(before, now)
+    growth = now.copy()
+    if known.any():
+        at = _search(before, now[known])
+        growth["count"][known] -= np.minimum(before["count"][at], growth["count"][known])
+    return growth[growth["count"] > 0]

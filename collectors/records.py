@@ -1,0 +1,188 @@
+"""Batches of kernel records into sightings, in the kernel's order."""
+
+from collections.abc import Callable, Iterator
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from collectors.sightings import FILE_STORM, Reader, Sighting, peer_words, text
+from probes.ring import Batch
+from probes.schema import Schema
+
+_ACCESS_FLAGS: Final = ("FLAG_READ", "FLAG_WRITE", "FLAG_CREATED")
+_MEMFD: Final = "/memfd:"
+
+
+class Records:
+    """One pass over a batch: Python runs per first-seen thing, not per event.
+
+    Args:
+        schema: Of the loaded object.
+    """
+
+    def __init__(self, schema: Schema) -> None:
+        """Look up what each kind of record is called in the schema."""
+        self.reader = Reader(schema)
+        kinds = schema.enum("event_kind")
+        self._names = {value: name for name, value in kinds.items()}
+        self._flags = schema.enum("event_flag")
+        self._write = self._flags["FLAG_WRITE"]
+        self._access = sum(self._flags[name] for name in _ACCESS_FLAGS)
+        directions = schema.enum("peer_direction")
+        self._accept = directions["PEER_ACCEPT"]
+        self._foreign = schema.limit("SYSCALL_FOREIGN")
+        self._readers: dict[int, tuple[str, Callable[[np.void], Sighting]]] = {
+            kinds["EVENT_EXEC"]: ("exec_event", self._exec),
+            kinds["EVENT_EXIT"]: ("exit_event", self._exit),
+            kinds["EVENT_PEER"]: ("peer_event", self._peer),
+            kinds["EVENT_LISTEN"]: ("peer_event", self._listen),
+            kinds["EVENT_DENIED"]: ("peer_event", self._denied),
+            kinds["EVENT_MAPPING"]: ("mapping_event", self._mapping),
+            kinds["EVENT_SYSCALL"]: ("syscall_event", self._syscall),
+        }
+        self._file_kind = kinds["EVENT_FILE"]
+        self._args_kind = kinds["EVENT_ARGS"]
+
+    def feed(self, batch: Batch) -> list[Sighting]:
+        """Every sighting of a batch, ordered by time."""
+        if not len(batch):
+            return []
+        known = np.isin(
+            batch.headers["kind"], [*self._readers, self._file_kind, self._args_kind]
+        )
+        self.reader.rejected += int(np.count_nonzero(~known))
+        self.reader.read += len(batch)
+        sightings = [s for kind in self._readers for s in self._read(batch, kind)]
+        sightings += self._files(batch.of(self._file_kind, "file_event"))
+        sightings = _with_arguments(sightings, batch.of(self._args_kind, "args_event"))
+        return sorted(sightings, key=lambda sighting: sighting.time_ns)
+
+    def _read(self, batch: Batch, kind: int) -> Iterator[Sighting]:
+        struct, read = self._readers[kind]
+        return (read(record) for record in batch.of(kind, struct))
+
+    def _make(self, kind: str, item: str, record: np.void, **more: Any) -> Sighting:  # noqa: ANN401 - fields of Sighting
+        return Sighting(kind=kind, item=item, **(self.reader.base(record["hdr"]) | more))
+
+    def _exec(self, record: np.void) -> Sighting:
+        path = text(record["path"])
+        marks = self.reader.marks(int(record["hdr"]["flags"]))
+        if path.startswith(_MEMFD):
+            marks |= {"memfd"}
+        inode = (int(record["dev"]), int(record["ino"]))
+        return self._make("exec", path, record, marks=marks, inode=inode)
+
+    def _exit(self, record: np.void) -> Sighting:
+        status = (int(record["code"]), int(record["signal"]))
+        return self._make("exit", "", record, status=status)
+
+    def _peer(self, record: np.void) -> Sighting:
+        item = peer_words(record, self._accept, local=False)
+        return self._make("peer", item, record, key=self._peer_key(record, "remote"))
+
+    def _listen(self, record: np.void) -> Sighting:
+        item = peer_words(record, self._accept, local=True)
+        return self._make("listen", item, record, key=self._peer_key(record, "local"))
+
+    def _denied(self, record: np.void) -> Sighting:
+        item = peer_words(record, self._accept, local=False)
+        key = self._peer_key(record, "remote")
+        return self._make("denied", item, record, key=key)
+
+    def _peer_key(self, record: np.void, side: str) -> bytes:
+        """As probes/peers.bpf.c builds it: the address's words, upper half first."""
+        if not int(record["protocol"]):
+            return b""  # AF_UNIX: keyed by a kernel address that no record carries
+        words = record[side].view("<u4")
+        return self.reader.seen_key(
+            record["hdr"],
+            first=(int(words[0]) << 32) | int(words[1]),
+            second=(int(words[2]) << 32) | int(words[3]),
+            dev=int(record[f"{side}_port"]),
+            generation=(int(record["family"]) << 16) | int(record["protocol"]),
+            access=int(record["direction"]),
+        )
+
+    def _mapping(self, record: np.void) -> Sighting:
+        path, marks = text(record["path"]), self.reader.marks(int(record["hdr"]["flags"]))
+        if path.startswith(_MEMFD):
+            marks |= {"memfd"}
+        item = path or ("mprotect" if "mprotect" in marks else "anonymous")
+        inode = (int(record["dev"]), int(record["ino"]))
+        return self._make("library", item, record, marks=marks, inode=inode)
+
+    def _syscall(self, record: np.void) -> Sighting:
+        number = int(record["hdr"]["syscall"])
+        key = self.reader.seen_key(record["hdr"], first=number)
+        status = (int(record["result"]), 0)
+        return self._make("syscall", str(number), record, key=key, status=status)
+
+    def _files(self, records: NDArray[np.void]) -> list[Sighting]:
+        sightings: list[Sighting] = []
+        for workload in np.unique(records["hdr"]["workload"]):
+            mine = records[records["hdr"]["workload"] == workload]
+            if len(mine) > FILE_STORM:
+                sightings += self._fan_out(mine)
+            else:
+                sightings += [self._file(record) for record in mine]
+        return sightings
+
+    def _file(self, record: np.void, item: str = "", count: int = 1) -> Sighting:
+        flags = int(record["hdr"]["flags"])
+        inode = (int(record["dev"]), int(record["ino"]))
+        key = self.reader.seen_key(
+            record["hdr"],
+            first=inode[1],
+            dev=inode[0],
+            generation=int(record["generation"]),
+            access=flags & self._access,
+        )
+        kind = "write" if flags & self._write else "file"
+        path = item or text(record["path"])
+        return self._make(kind, path, record, key=key, inode=inode, count=count)
+
+    def _fan_out(self, records: NDArray[np.void]) -> list[Sighting]:
+        """One sighting per directory and access: a storm is a fact about directories."""
+        paths = np.ascontiguousarray(records["path"]).view(np.uint8).reshape(len(records), -1)
+        width = paths.shape[1]
+        last = width - 1 - np.argmax(paths[:, ::-1] == ord("/"), axis=1)
+        directory = np.where(np.arange(width) <= last[:, None], paths, 0).astype(np.uint8)
+        groups = np.zeros(len(records), [("flags", "<u2"), ("directory", f"S{width}")])
+        groups["flags"] = records["hdr"]["flags"] & self._access
+        groups["directory"] = directory.view(f"S{width}").ravel()
+        _, first, counts = np.unique(groups, return_index=True, return_counts=True)
+        return [
+            self._file(
+                records[at],
+                text(groups["directory"][at]) + "*" if count > 1 else "",
+                int(count),
+            )
+            for at, count in zip(first, counts, strict=True)
+        ]
+
+
+def _with_arguments(sightings: list[Sighting], records: NDArray[np.void]) -> list[Sighting]:
+    """Gives each exec the arguments its second record carries."""
+    found: dict[tuple[int, int], list[tuple[int, tuple[str, ...]]]] = {}
+    for record in records:
+        raw = bytes(record["text"])[: int(record["bytes"])].rstrip(b"\0")
+        words = tuple(text(word) for word in raw.split(b"\0"))
+        header = record["hdr"]
+        found.setdefault((int(header["pid"]), int(header["start_ns"])), []).append(
+            (int(header["time_ns"]), words)
+        )
+    out = []
+    for sighting in sightings:
+        after = [
+            words
+            for time_ns, words in found.get((sighting.pid, sighting.start_ns), [])
+            if sighting.kind == "exec" and time_ns >= sighting.time_ns
+        ]
+        out.append(_replaced(sighting, after[0]) if after else sighting)
+    return out
+
+
+def _replaced(sighting: Sighting, arguments: tuple[str, ...]) -> Sighting:
+    fields = {name: getattr(sighting, name) for name in Sighting.__slots__}
+    return Sighting(**(fields | {"arguments": arguments}))

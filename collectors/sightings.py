@@ -1,0 +1,142 @@
+"""What a kernel record says, in the words the agent uses."""
+
+import ipaddress
+from dataclasses import dataclass, field
+from typing import Final
+
+import numpy as np
+
+from probes.schema import Schema
+
+FILE_STORM: Final = 512
+"""More first-seen files than this of one workload in one batch are told by directory."""
+
+_AF_UNIX: Final = 1
+_AF_INET: Final = 2
+_PROTOCOLS: Final = {1: "icmp", 6: "tcp", 17: "udp", 58: "icmp", 132: "sctp", 136: "udplite"}
+_IP_TCP: Final = "tcp"
+
+
+@dataclass(frozen=True, slots=True)
+class Sighting:
+    """One thing a task did for the first time, or that is told each time.
+
+    Attributes:
+        kind: exec, exit, file, write, library, peer, listen, syscall, denied.
+        item: Path, peer, listener or call number, in the notation of the verdicts.
+        workload: Kernel id; 0: nobody asked to watch it.
+        role: Kernel id of its role.
+        time_ns: CLOCK_MONOTONIC.
+        pid: Thread group; `start_ns` (CLOCK_BOOTTIME) makes it an identity.
+        key: The kernel's first-seen key, to make it report again; empty where none.
+        arguments: Of a new program.
+        status: (exit code, signal) of an exit; (result, 0) of a call.
+    """
+
+    kind: str
+    item: str
+    workload: int
+    role: int
+    time_ns: int
+    pid: int
+    ppid: int
+    uid: int
+    start_ns: int
+    cgroup: int
+    comm: str
+    marks: frozenset[str] = frozenset()
+    key: bytes = b""
+    inode: tuple[int, int] = (0, 0)
+    arguments: tuple[str, ...] = ()
+    status: tuple[int, int] = (0, 0)
+    count: int = 1
+
+
+@dataclass(slots=True)
+class Reader:
+    """Turns batches into sightings. What it cannot read is counted, never skipped unseen."""
+
+    schema: Schema
+    rejected: int = 0
+    read: int = 0
+    _marks: dict[int, frozenset[str]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        """Take the constants from the object's own BTF."""
+        self._kinds = self.schema.enum("event_kind")
+        self._flags = self.schema.enum("event_flag")
+        self._directions = self.schema.enum("peer_direction")
+        self._key = self.schema.dtype("seen_key")
+
+    def marks(self, flags: int) -> frozenset[str]:
+        """Words for a record's flags."""
+        if flags not in self._marks:
+            self._marks[flags] = frozenset(
+                word for name, word in _MARK_WORDS.items() if flags & self._flags[name]
+            )
+        return self._marks[flags]
+
+    def base(self, header: np.void) -> dict[str, object]:
+        """The fields every sighting takes from its header."""
+        return {
+            "workload": int(header["workload"]),
+            "role": int(header["role"]),
+            "time_ns": int(header["time_ns"]),
+            "pid": int(header["pid"]),
+            "ppid": int(header["ppid"]),
+            "uid": int(header["uid"]),
+            "start_ns": int(header["start_ns"]),
+            "cgroup": int(header["cgroup"]),
+            "comm": text(header["comm"]),
+            "marks": self.marks(int(header["flags"])),
+        }
+
+    def seen_key(self, header: np.void, **fields: int) -> bytes:
+        """The key under which the kernel remembers this record."""
+        key = np.zeros(1, self._key)
+        key["workload"], key["role"], key["kind"] = (
+            header["workload"],
+            header["role"],
+            header["kind"],
+        )
+        for name, value in fields.items():
+            key[name] = value
+        return key.tobytes()
+
+
+_MARK_WORDS: Final = {
+    "FLAG_TRUNCATED": "truncated",
+    "FLAG_DELETED": "deleted",
+    "FLAG_CREATED": "create",
+    "FLAG_ANONYMOUS": "anonymous",
+    "FLAG_STDIO_SOCKET": "stdio-socket",
+    "FLAG_UNREADABLE": "unreadable",
+    "FLAG_PROTECT": "mprotect",
+    "FLAG_FOREIGN": "foreign",
+}
+
+
+def text(raw: bytes) -> str:
+    """Bytes of the kernel as text; what is no UTF-8 stays visible."""
+    return bytes(raw).decode("utf-8", "backslashreplace")
+
+
+def address(family: int, raw: np.ndarray) -> str:
+    """An IP address as people write it; IPv6 in brackets."""
+    if family == _AF_INET:
+        return str(ipaddress.IPv4Address(bytes(raw[:4])))
+    return f"[{ipaddress.IPv6Address(bytes(raw))}]"
+
+
+def peer_words(record: np.void, accepted: int, local: bool) -> str:  # noqa: FBT001
+    """The notation of a peer: `tcp 10.0.0.1:443`, `accept tcp 10.0.0.1`, `unix /run/x`."""
+    family = int(record["family"])
+    if family == _AF_UNIX:
+        path = bytes(record["path"])[: int(record["path_bytes"])]
+        name = path.lstrip(b"\0") if path.startswith(b"\0") else path.rstrip(b"\0")
+        return f"unix {'@' if path.startswith(bytes(1)) else ''}{text(name)}"
+    protocol = _PROTOCOLS.get(int(record["protocol"]), f"ip{int(record['protocol'])}")
+    host = address(family, record["local"] if local else record["remote"])
+    if int(record["direction"]) == accepted:
+        return f"accept {protocol} {host}"
+    return f"{protocol} {host}:{int(record['local_port' if local else 'remote_port'])}"
