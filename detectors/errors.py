@@ -25,3 +25,7 @@ class CalibrationError(DetectorError):
 
 class BaselineCorruptError(DetectorError):
     """These bytes are no baseline this version can read: {0}."""
+
+
+class LifeError(DetectorError):
+    """A baseline cannot {0} while it is {1}."""

@@ -1,0 +1,321 @@
+"""What one workload was learnt to do, and the life of that knowledge.
+
+learning -> shadow -> guarding -> questioned -> learning. Time alone opens no gate: shadow needs
+windows with activity, a quiet period without anything new and measured coverage; guarding needs
+enough windows scored in shadow, which nothing was fitted to. Scoring never learns, and nothing
+seen while guarding enters the reference unless somebody approves it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from detectors import features, novelty
+from detectors.assessment import BaselineState, Level, NovelItem
+from detectors.conformal import MAX_SCORES, MIN_SCORES, Calibration
+from detectors.errors import LifeError
+from detectors.ngram import NgramModel
+from detectors.repertoire import Repertoire
+from detectors.resources import MIN_ROWS, ResourceModel
+from detectors.sensitive import sensitivity
+from detectors.settings import JudgeSettings
+from detectors.window import Item, ItemKind, Phase, Window
+
+Floats = NDArray[np.float64]
+
+Fit = Callable[[Floats], ResourceModel | None]
+"""Fits a resource model to rows; None means "still at it, ask again with the next window"."""
+
+MAX_ROWS: Final = 2_048
+"""Resource rows kept for the fit; beyond it every second one is dropped, evenly over time."""
+
+COVERAGE_WINDOWS: Final = 32
+"""Windows the coverage is measured over."""
+
+CHANNELS: Final = ("sequence", "unseen", "resources")
+"""Mean surprisal; bits of the distinct 7-grams never learnt; resource distance."""
+
+_EVIDENCE_PHASES: Final = frozenset({Phase.STEADY, Phase.RELOAD})
+
+
+@dataclass(slots=True)
+class Baseline:
+    """Everything learnt about one workload.
+
+    Attributes:
+        workload: Its name.
+        state: Where in its life.
+        windows: Windows with activity learnt.
+        first_ns: Start of the first window, CLOCK_MONOTONIC of the host that learnt.
+        last_new_ns: When something worth noting was last new.
+        shadow_since_ns: When shadow began; 0 before.
+        repertoire: Things seen, by role.
+        models: Call sequences, by role.
+        coverage_log: Newest last: calls known beforehand and all calls, per window.
+        rows: Resource readings kept for the fit, `stride` windows apart.
+        resources: Fitted at the end of learning.
+        shadow_scores: By channel, in order of time.
+        calibrations: By channel, frozen at the end of shadow.
+        reason: Why it is questioned, or went back to learning.
+    """
+
+    workload: str
+    state: BaselineState = BaselineState.LEARNING
+    windows: int = 0
+    first_ns: int = 0
+    last_new_ns: int = 0
+    shadow_since_ns: int = 0
+    repertoire: Repertoire = field(default_factory=Repertoire)
+    models: dict[str, NgramModel] = field(default_factory=dict)
+    coverage_log: list[tuple[int, int]] = field(default_factory=list)
+    rows: list[Floats] = field(default_factory=list)
+    stride: int = 1
+    resources: ResourceModel | None = None
+    shadow_scores: dict[str, list[float]] = field(default_factory=dict)
+    calibrations: dict[str, Calibration] = field(default_factory=dict)
+    reason: str = ""
+
+    def learn(self, window: Window) -> None:
+        """Take one window into what is known.
+
+        Raises:
+            LifeError: the baseline does not learn in this state.
+            FeatureError: the window's readings are impossible.
+        """
+        if self.state is not BaselineState.LEARNING:
+            raise LifeError("learn", self.state)
+        row = features.vector(window.features)
+        self.first_ns = self.first_ns or window.start_ns
+        self.last_new_ns = self.last_new_ns or window.start_ns
+        for item in window.items:
+            self.learn_item(item, window.phase)
+        if not is_evidence(window):
+            return
+        self._measure_coverage(window)
+        for grams in window.grams:
+            self.models.setdefault(grams.role, NgramModel()).learn(grams.words, grams.counts)
+        if self.windows % self.stride == 0:
+            self.rows.append(row)
+            if len(self.rows) > MAX_ROWS:
+                self.rows, self.stride = self.rows[::2], self.stride * 2
+        self.windows += 1
+
+    def learn_item(self, item: Item, phase: Phase = Phase.STEADY) -> None:
+        """Take one item in, and note when it was something that matters.
+
+        What is never ordinary is not learnt: only `approve` takes it in.
+        """
+        found = sensitivity(item)
+        if found is not None and found.invariant:
+            return
+        new = novelty.assess(item, self.repertoire, phase)
+        if new is not None and new.level >= Level.MEDIUM:
+            self.last_new_ns = max(self.last_new_ns, item.time_ns)
+        self.repertoire.add(item)
+
+    def _measure_coverage(self, window: Window) -> None:
+        known = sum(
+            int(grams.counts[self.models[grams.role].knows(grams.words)].sum())
+            for grams in window.grams
+            if grams.role in self.models
+        )
+        if window.calls:
+            self.coverage_log.append((known, window.calls))
+            del self.coverage_log[:-COVERAGE_WINDOWS]
+
+    @property
+    def coverage(self) -> float | None:
+        """Share of the latest windows' 7-gram counts that were known beforehand; None at first."""
+        calls = sum(total for _, total in self.coverage_log)
+        return sum(known for known, _ in self.coverage_log) / calls if calls else None
+
+    def advance(self, window: Window, settings: JudgeSettings, fit: Fit) -> BaselineState:
+        """Move on in life if the gates allow it, after `window` was learnt or scored.
+
+        Returns:
+            The state from here on.
+        """
+        if self.state is BaselineState.LEARNING and not self.missing(settings, window.end_ns):
+            self.resources = fit(np.array(self.rows))
+            if self.resources is not None:
+                self.state, self.shadow_since_ns = BaselineState.SHADOW, window.end_ns
+                self.shadow_scores = {}
+        elif self.state is BaselineState.SHADOW:
+            self._shadow(window)
+            if not self.missing(settings, window.end_ns):
+                self.calibrations = {
+                    channel: Calibration.of(scores)
+                    for channel, scores in self.shadow_scores.items()
+                }
+                self.state, self.shadow_scores = BaselineState.GUARDING, {}
+        return self.state
+
+    def _shadow(self, window: Window) -> None:
+        """Score one window for calibration, or go back to learning if it shows something new."""
+        news = [novelty.assess(item, self.repertoire, window.phase) for item in window.items]
+        serious = [new for new in news if new is not None and new.level >= Level.MEDIUM]
+        if any(not new.sensitive for new in serious):
+            self.state = BaselineState.LEARNING
+            self.last_new_ns = window.end_ns
+            self.reason = "something new in shadow: " + ", ".join(
+                sorted({f"{new.kind} {new.item}" for new in serious if not new.sensitive})
+            )
+            for item, new in zip(window.items, news, strict=True):
+                if new is not None and not new.sensitive:
+                    self.repertoire.add(item)
+            return
+        for item, new in zip(window.items, news, strict=True):
+            if new is not None and not new.sensitive:
+                self.repertoire.add(item)
+        if not serious and not window.lost:
+            for channel, score in self.scores(window).items():
+                kept = self.shadow_scores.setdefault(channel, [])
+                kept.append(score)
+                del kept[:-4 * MAX_SCORES]
+
+    def missing(self, settings: JudgeSettings, now_ns: int) -> tuple[str, ...]:
+        """Return, in words, what is still missing for the next state; empty if nothing is."""
+        if self.state is BaselineState.LEARNING:
+            return tuple(self._missing_evidence(settings, now_ns))
+        if self.state is BaselineState.SHADOW:
+            left_s = settings.shadow_s - (now_ns - self.shadow_since_ns) / 1e9
+            scored = max((len(scores) for scores in self.shadow_scores.values()), default=0)
+            return tuple(
+                text for text, open_ in (
+                    (f"{left_s:.0f} s of shadow", left_s > 0),
+                    (f"{MIN_SCORES - scored} scored windows", scored < MIN_SCORES),
+                ) if open_
+            )
+        return ()
+
+    def _missing_evidence(self, settings: JudgeSettings, now_ns: int) -> Iterator[str]:
+        wanted = max(settings.min_windows, MIN_ROWS)
+        if self.windows < wanted:
+            yield f"{wanted - self.windows} windows with activity"
+        quiet_s = (now_ns - self.last_new_ns) / 1e9
+        if quiet_s < settings.quiet_s:
+            yield f"{settings.quiet_s - quiet_s:.0f} s without anything new"
+        coverage = self.coverage
+        if coverage is None or coverage < settings.min_coverage:
+            yield (f"coverage of {settings.min_coverage:.0%} of its calls"
+                   f" (now {0 if coverage is None else coverage:.0%})")
+
+    def scores(self, window: Window) -> dict[str, float]:
+        """Return the channels' scores of one window; a channel that knows nothing is absent.
+
+        Changes nothing. Only for phases the sequences were learnt in: a start-up is not measured
+        against the steady state.
+        """
+        if not is_evidence(window):
+            return {}
+        found: dict[str, float] = {}
+        bits, calls, unseen = 0.0, 0, 0.0
+        for grams in window.grams:
+            model = self.models.get(grams.role)
+            surprisal = model.surprisal(grams.words) if model is not None else None
+            if model is None or surprisal is None:
+                surprisal, known = np.full(len(grams.words), 9.0), np.zeros(len(grams.words), bool)
+            else:
+                known = model.knows(grams.words)
+            bits += float(surprisal @ grams.counts.astype(np.float64))
+            calls += int(grams.counts.sum())
+            unseen += float(surprisal[~known].sum())
+        if calls and self.models:
+            found["sequence"], found["unseen"] = bits / calls, unseen
+        if self.resources is not None:
+            distance = self.resources.score(features.vector(window.features))
+            if distance is not None:
+                found["resources"] = distance
+        return found
+
+    def p_values(self, window: Window) -> dict[str, float]:
+        """Return each calibrated channel's p-value of one window. Changes nothing."""
+        found: dict[str, float] = {}
+        for channel, score in self.scores(window).items():
+            calibration = self.calibrations.get(channel)
+            p_value = None if calibration is None else calibration.p_value(score, window.lost)
+            if p_value is not None:
+                found[channel] = p_value
+        return found
+
+    @property
+    def bet_stride(self) -> int:
+        """Every how many windows evidence may be gathered: the slowest channel's stride."""
+        return max((calibration.stride for calibration in self.calibrations.values()), default=1)
+
+    def approve(self, items: Iterable[Item | NovelItem]) -> int:
+        """Take named things in, by somebody's decision. Returns how many were new."""
+        before = len(self.repertoire)
+        for item in items:
+            if isinstance(item, NovelItem):
+                item = Item(item.kind, item.item, item.role, item.time_ns, item.pid, item.exe)  # noqa: PLW2901
+            self.repertoire.add(item)
+        return len(self.repertoire) - before
+
+    def question(self, reason: str) -> None:
+        """Doubt the baseline: it still scores, and asks for a person's decision."""
+        self.state, self.reason = BaselineState.QUESTIONED, reason
+
+    def relearn(self, reason: str) -> None:
+        """Go back to learning and keep what is known; calibration starts anew."""
+        self.state, self.reason = BaselineState.LEARNING, reason
+        self.calibrations, self.shadow_scores, self.coverage_log = {}, {}, []
+        self.last_new_ns = 0
+
+    def to_bytes(self) -> bytes:
+        """Return everything it knows. Equal baselines give equal bytes."""
+        from detectors import storage  # noqa: PLC0415 - storage builds on this module
+
+        return storage.to_bytes(self)
+
+    @staticmethod
+    def from_bytes(data: bytes) -> Baseline:
+        """Return the baseline these bytes were made from.
+
+        Raises:
+            BaselineCorruptError: they are damaged, or of another version.
+        """
+        from detectors import storage  # noqa: PLC0415 - storage builds on this module
+
+        return storage.from_bytes(data)
+
+    def summary(self) -> dict[str, object]:
+        """Return what `agent baseline show` prints: plain values, counts per role and kind."""
+        return {
+            "workload": self.workload,
+            "state": str(self.state),
+            "reason": self.reason,
+            "windows": self.windows,
+            "coverage": self.coverage,
+            "calibration": {
+                channel: {"scores": len(one.scores), "resolution": one.resolution,
+                          "stride": one.stride}
+                for channel, one in self.calibrations.items()
+            },
+            "roles": {
+                role: {str(kind): len(known) for kind, known in sorted(kinds.items())}
+                for role, kinds in sorted(self.repertoire.keys.items())
+            },
+            "grams": {role: len(model.words) for role, model in sorted(self.models.items())},
+            "features": [features.NAMES[at] for at in self.resources.columns]
+            if self.resources is not None else [],
+            "refused": self.repertoire.refused,
+        }
+
+
+def is_evidence(window: Window) -> bool:
+    """Tell whether a window shows the server at work: an idle or starting one teaches nothing."""
+    if window.phase not in _EVIDENCE_PHASES:
+        return False
+    return window.calls > 0 or window.features.get("syscalls", 0.0) > 0
+
+
+def difference(old: Baseline, new: Baseline) -> tuple[list[tuple[str, ItemKind, str]], list[tuple[str, ItemKind, str]]]:
+    """Return what only `new` knows and what only `old` knows, as role, kind and key."""
+    before, after = set(old.repertoire), set(new.repertoire)
+    return sorted(after - before), sorted(before - after)

@@ -1,0 +1,131 @@
+"""Turns findings into one sentence a person on call understands at night."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+import numpy as np
+
+from detectors import words
+from detectors.assessment import BaselineState, FeatureShare, Level, NovelItem, SurprisingGram
+from detectors.baseline import Baseline
+from detectors.features import FEATURES
+from detectors.window import ItemKind, Window
+
+MAX_NAMED: Final = 3
+"""Things a sentence names before it only counts them."""
+
+MAX_GRAMS: Final = 8
+
+_VERBS: Final = {
+    ItemKind.EXEC: "ran {0}",
+    ItemKind.FILE: "opened {0}",
+    ItemKind.MODEL: "opened the model {0}",
+    ItemKind.WRITE: "wrote {0}",
+    ItemKind.LIBRARY: "loaded code from {0}",
+    ItemKind.PEER: "opened a connection to {0}",
+    ItemKind.LISTEN: "began to listen on {0}",
+    ItemKind.SYSCALL: "called {0}",
+    ItemKind.SEQUENCE: "made calls in the order {0}",
+    ItemKind.CAPABILITY: "used the privilege {0}",
+    ItemKind.DEVICE: "used the device {0}",
+    ItemKind.GPU: "used the GPU: {0}",
+    ItemKind.ENDPOINT: "served {0}",
+    ItemKind.PROBE: "set off the probe {0}",
+}
+_MEANINGS: Final = {feature.name: feature.meaning for feature in FEATURES}
+
+
+def summary(
+    baseline: Baseline,
+    level: Level,
+    novel: Sequence[NovelItem],
+    shares: Sequence[FeatureShare],
+    grams: Sequence[SurprisingGram],
+) -> str:
+    """Return one sentence: who did what, and against how much experience.
+
+    Args:
+        baseline: What it is measured against.
+        level: Of the whole.
+        novel: Most serious first.
+        shares: Largest first.
+        grams: Most surprising first.
+    """
+    worth = [one for one in novel if one.level >= Level.MEDIUM] or list(novel[:1])
+    learned = f"{baseline.workload} was learnt over {baseline.windows} windows"
+    if worth and worth[0].level > Level.INFO:
+        return _novelty(baseline, worth)
+    if level is Level.INFO or not (shares or grams):
+        if baseline.state is BaselineState.LEARNING:
+            return f"{baseline.workload} is being learnt: {baseline.windows} windows so far."
+        return f"{baseline.workload} does what it was learnt to do ({baseline.windows} windows)."
+    if shares:
+        top = shares[0]
+        return (f"{baseline.workload} has {_MEANINGS[top.name]} at {_number(top.value)} {top.unit},"
+                f" learnt range {_number(top.learned_low)} to {_number(top.learned_high)};"
+                f" {learned}.")
+    return f"{baseline.workload} makes system calls in an unusual order; {learned}."
+
+
+def _novelty(baseline: Baseline, worth: Sequence[NovelItem]) -> str:
+    named = [_phrase(one) for one in worth[:MAX_NAMED]]
+    if len(worth) > MAX_NAMED:
+        named.append(f"did {len(worth) - MAX_NAMED} more things it never did")
+    deeds = named[0] if len(named) == 1 else ", ".join(named[:-1]) + " and " + named[-1]
+    exe = worth[0].exe or "a process"
+    who = f"{baseline.workload}'s {_role(worth[0].role)} ({exe}, pid {worth[0].pid})"
+    return f"{who} {deeds}, which it never did in {baseline.windows} learned windows: {worth[0].reason}."
+
+
+def _phrase(one: NovelItem) -> str:
+    if one.kind is ItemKind.PEER and one.item.startswith("accept "):
+        return "accepted a connection from " + one.item.removeprefix("accept ")
+    return _VERBS[one.kind].format(one.item)
+
+
+def _role(role: str) -> str:
+    return {"main": "server process", "unknown-child": "child process"}.get(role, f"{role} process")
+
+
+def _number(value: float) -> str:
+    return f"{value:,.0f}" if abs(value) >= 10 else f"{value:.2g}"  # noqa: PLR2004 - two digits
+
+
+def techniques(novel: Sequence[NovelItem]) -> tuple[str, ...]:
+    """Return all technique ids of what matters, in order of seriousness, without repetition."""
+    found = [one for item in novel if item.level >= Level.LOW for one in item.techniques]
+    return tuple(dict.fromkeys(found))
+
+
+def surprising(baseline: Baseline, window: Window) -> tuple[SurprisingGram, ...]:
+    """Return the window's most surprising 7-grams, unseen ones first."""
+    found: list[SurprisingGram] = []
+    for grams in window.grams:
+        model = baseline.models.get(grams.role)
+        surprisal = model.surprisal(grams.words) if model is not None else None
+        if model is None or surprisal is None:
+            continue
+        known = model.knows(grams.words)
+        for at in np.lexsort((grams.words, -surprisal, known))[:MAX_GRAMS]:
+            found.append(SurprisingGram(
+                grams.role, words.names(int(grams.words[at])), int(grams.counts[at]),
+                float(surprisal[at]), bool(known[at]),
+            ))
+    found.sort(key=lambda one: (one.seen, -one.surprisal_bits))
+    return tuple(found[:MAX_GRAMS])
+
+
+def next_steps(level: Level, novel: Sequence[NovelItem], workload: str) -> tuple[str, ...]:
+    """Return what a person may do now, most urgent first; commands are the product's own."""
+    if level <= Level.LOW:
+        return ()
+    steps = []
+    if level is Level.CRITICAL:
+        steps.append(f"Contain it if that was not done: agent contain {workload} --level freeze"
+                     " --reason incident")
+    if any("T1552.001" in one.techniques or "AML.T0055" in one.techniques for one in novel):
+        steps.append("Replace the secrets it opened: treat them as known to the attacker.")
+    steps.append("Was this a deploy or an operator? Then: agent baseline approve " + workload)
+    return tuple(steps)

@@ -1,0 +1,215 @@
+"""One workload's judge: life, novelty, scores and evidence in one place, for the agent's loop."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Final
+
+from detectors import explain, features, novelty
+from detectors.assessment import Assessment, BaselineState, FeatureShare, Level, NovelItem
+from detectors.baseline import Baseline, Fit, is_evidence
+from detectors.eprocess import EProcess, alarm_threshold
+from detectors.resources import fit as fit_here
+from detectors.sensitive import sensitivity
+from detectors.settings import JudgeSettings
+from detectors.window import Item, ItemKind, Phase, Window
+
+TOGETHER_NS: Final = 10_000_000_000
+"""Different serious novelties within ten seconds are taken as one act: an attacker's first steps
+follow each other within seconds, unrelated accidents seldom do."""
+
+MAX_RECENT: Final = 256
+
+FULL_CALIBRATION: Final = 300
+"""Scored windows, five minutes at one a second. With fewer, numbers alone reach `medium` at most:
+a short shadow cannot have seen the workload's ordinary variety."""
+
+OVERWHELMING: Final = 1e4
+"""Evidence at which numbers alone may be critical, if it also is a hundred times the alarm's."""
+
+UPLOAD_FACTOR: Final = 4.0
+UPLOAD_FLOOR: Final = 1 << 20
+"""Bytes per second on its own connections beyond the learnt high: a 16 GB model leaves within
+hours at this rate, and telemetry stays below it."""
+
+SERIOUS_SHARE: Final = 0.01
+QUESTION_WINDOWS: Final = 900
+"""Windows in alarm without a break after which the baseline, not the workload, is in doubt."""
+
+
+@dataclass(slots=True)
+class Judge:
+    """Drives one workload's baseline and judges its windows and items.
+
+    Attributes:
+        settings: Gates and budget.
+        baseline: Its knowledge; replace it to restore one from disk.
+        fit: Fits the resource model; pass one that uses a worker process and returns None
+            until it is done, since scikit-learn takes seconds to load.
+        evidence: The running bet.
+        phase: Of the latest window; items between windows are judged in it.
+    """
+
+    settings: JudgeSettings
+    baseline: Baseline
+    fit: Fit = fit_here
+    evidence: EProcess = field(default_factory=EProcess)
+    phase: Phase = Phase.STEADY
+    _recent: deque[NovelItem] = field(default_factory=lambda: deque(maxlen=MAX_RECENT))
+    _alarmed: int = 0
+
+    def observe(self, window: Window) -> Assessment:
+        """Take one window in: learn it or score it, move on in life, and judge it.
+
+        Raises:
+            FeatureError: impossible readings; nothing was changed then.
+        """
+        features.vector(window.features)
+        self.phase = window.phase
+        state = self.baseline.state
+        novel = self.assess_novel(window.items)
+        if state is BaselineState.LEARNING:
+            self.baseline.learn(window)
+            self.baseline.advance(window, self.settings, self.fit)
+            return self._assessment(state, self._level_of(novel, state), novel)
+        assessment = self._scored(window, novel, state)
+        if self.baseline.advance(window, self.settings, self.fit) is not state:
+            self.evidence = EProcess(self.baseline.bet_stride)
+        self._remember(novel)
+        return assessment
+
+    def assess_item(self, item: Item) -> NovelItem | None:
+        """Judge one item at once, without waiting for its window. Changes nothing.
+
+        Returns:
+            None if the role was seen to do it, or if the baseline still learns and the item is
+            nothing that is reported even then.
+        """
+        new = novelty.assess(item, self.baseline.repertoire, self.phase)
+        if new is None or self.baseline.state is not BaselineState.LEARNING or not new.sensitive:
+            return new if self.baseline.state is not BaselineState.LEARNING else None
+        found = sensitivity(item)
+        never_ordinary = found is not None and found.invariant
+        return replace(new, level=Level.HIGH if never_ordinary else Level.LOW)
+
+    def assess_novel(self, items: Iterable[Item]) -> tuple[NovelItem, ...]:
+        """Judge several items, most serious first, then oldest. Changes nothing."""
+        found = [new for item in items if (new := self.assess_item(item)) is not None]
+        return tuple(sorted(found, key=lambda new: (-new.level, new.time_ns)))
+
+    def assess_items(self, items: Sequence[Item]) -> Assessment | None:
+        """Judge items at once and remember them, so that what follows within seconds adds up.
+
+        Returns:
+            None if nothing is new.
+        """
+        novel = self.assess_novel(items)
+        if not novel:
+            return None
+        state = self.baseline.state
+        level = self._level_of(novel, state)
+        self._remember(novel)
+        return self._assessment(state, level, novel)
+
+    def _remember(self, novel: Iterable[NovelItem]) -> None:
+        if self.baseline.state is not BaselineState.LEARNING:
+            self._recent.extend(new for new in novel if new.level >= Level.MEDIUM)
+
+    def _level_of(self, novel: Sequence[NovelItem], state: BaselineState) -> Level:
+        """Return the level of items together with those shortly before.
+
+        A high one and another kind of at least medium within ten seconds are critical.
+        """
+        level = max((new.level for new in novel), default=Level.INFO)
+        if state is BaselineState.LEARNING or level < Level.MEDIUM:
+            return level
+        latest = max(new.time_ns for new in novel)
+        near = [new for new in (*self._recent, *novel) if latest - new.time_ns <= TOGETHER_NS]
+        kinds = {new.kind for new in near if new.level >= Level.MEDIUM}
+        if len(kinds) > 1 and any(new.level >= Level.HIGH for new in near):
+            return Level.CRITICAL
+        return level
+
+    def _scored(
+        self, window: Window, novel: tuple[NovelItem, ...], state: BaselineState
+    ) -> Assessment:
+        scores, p_values = self.baseline.scores(window), self.baseline.p_values(window)
+        if window.phase is not Phase.STEADY:
+            p_values = {}  # a reload's work was not calibrated; its items are judged all the same
+        evidence = self.evidence.update(tuple(p_values.values()))
+        spent = evidence / alarm_threshold(
+            self.settings.false_alarms_per_month, window.length_s * self.evidence.stride
+        )
+        shares = self._shares(window)
+        level = max(self._level_of(novel, state), self._statistical(evidence, spent),
+                    self._invariants(window, shares))
+        self._question_if_lasting(spent)
+        return self._assessment(
+            state, level, novel,
+            score=scores.get("sequence"),
+            p_value=min(1.0, len(p_values) * min(p_values.values())) if p_values else None,
+            e_value=evidence if p_values else None,
+            budget_spent=spent,
+            features=shares,
+            grams=explain.surprising(self.baseline, window),
+        )
+
+    def _statistical(self, evidence: float, spent: float) -> Level:
+        """Return what numbers alone are worth: one alarm of the budget is `high`."""
+        sizes = [len(one.scores) for one in self.baseline.calibrations.values()]
+        if spent < SERIOUS_SHARE or not sizes:
+            return Level.INFO
+        level = Level.LOW
+        if spent >= 1:
+            level = Level.CRITICAL if evidence >= OVERWHELMING and spent >= 100 else Level.HIGH  # noqa: PLR2004 - a hundred budgets
+        elif spent >= SERIOUS_SHARE * 10:
+            level = Level.MEDIUM
+        return level if max(sizes) >= FULL_CALIBRATION else min(level, Level.MEDIUM)
+
+    def _invariants(self, window: Window, shares: Sequence[FeatureShare]) -> Level:
+        """Return what breaks a limit by itself: an upload beyond the learnt one, a crash."""
+        if window.phase is not Phase.STEADY or not is_evidence(window):
+            return Level.INFO
+        by_name = {share.name: share for share in shares}
+        upload, crash = by_name.get("bytes_out_initiated"), by_name.get("crashes")
+        if upload is not None and upload.value > max(
+            UPLOAD_FACTOR * upload.learned_high, upload.learned_high + UPLOAD_FLOOR
+        ):
+            return Level.HIGH
+        if crash is not None and crash.value > crash.learned_high:
+            self._recent.append(_crash(window))
+            return Level.MEDIUM
+        return Level.INFO
+
+    def _shares(self, window: Window) -> tuple[FeatureShare, ...]:
+        if self.baseline.resources is None or not is_evidence(window):
+            return ()
+        return self.baseline.resources.shares(features.vector(window.features))
+
+    def _question_if_lasting(self, spent: float) -> None:
+        self._alarmed = self._alarmed + 1 if spent >= 1 else 0
+        if self._alarmed >= QUESTION_WINDOWS and self.baseline.state is BaselineState.GUARDING:
+            self.baseline.question("its readings have left the learnt range for good")
+
+    def _assessment(  # noqa: PLR0913 - the fields of an assessment
+        self, state: BaselineState, level: Level, novel: tuple[NovelItem, ...], *,
+        score: float | None = None, p_value: float | None = None, e_value: float | None = None,
+        budget_spent: float = 0.0, features: tuple[FeatureShare, ...] = (),
+        grams: tuple[explain.SurprisingGram, ...] = (),
+    ) -> Assessment:
+        return Assessment(
+            state, level, score, p_value, e_value, budget_spent, features, novel, grams,
+            explain.techniques(novel),
+            explain.summary(self.baseline, level, novel, features, grams),
+        )
+
+
+def _crash(window: Window) -> NovelItem:
+    """Stand for a crash among recent novelties: what follows a crash weighs more."""
+    return NovelItem(
+        ItemKind.PROBE, "crash", sensitive=False, count=1, pid=0, role="main",
+        reason="a process of it crashed", techniques=("T1499",), time_ns=window.end_ns, exe="",
+        level=Level.MEDIUM,
+    )

@@ -1,0 +1,176 @@
+"""How serious it is that a role did something it was never seen to do.
+
+The path that answers at once: no window is awaited, nothing is counted. It says how serious an
+item is alone; `detectors.judge` raises that when several come together.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+from detectors.assessment import Level, NovelItem
+from detectors.generalise import address_class, generalise, own_process, split_endpoint
+from detectors.repertoire import Repertoire
+from detectors.sensitive import sensitivity
+from detectors.window import Item, ItemKind, Phase
+
+_READ: Final = (ItemKind.FILE, ItemKind.LIBRARY, ItemKind.MODEL)
+_TEMPORARY: Final = re.compile(r"^/(?:tmp|var/tmp|dev/shm|run|var/run|proc/self)(?:/|$)|^/dev/(?:null|zero|tty|pts/)")
+_SYSTEM: Final = re.compile(
+    r"^/(?:usr|lib(?:32|64)?|bin|sbin|sys|proc|run|dev/(?:null|zero|u?random|shm|tty|pts|full))(?:/|$)"
+    r"|^/etc/(?:ld\.so\.(?:cache|preload|conf)|localtime|timezone|hosts?|host\.conf|resolv\.conf|nsswitch\.conf|gai\.conf"
+    r"|protocols|services|passwd|group|locale\.alias|mime\.types|ssl/|ca-certificates|machine-id|os-release"
+    r"|debian_version|lsb-release|inputrc|terminfo|python3[0-9.]*/|fonts/|alternatives/|magic)"
+)
+_CODE: Final = re.compile(r"/(?:site|dist)-packages/|/lib/python[0-9.]+/")
+_RESOLVERS: Final = frozenset({"127.0.0.53:53", "127.0.0.54:53", "127.0.0.1:53", "::1:53"})
+_QUIET_SOCKETS: Final = re.compile(r"^unix (?:/(?:var/)?run/(?:nscd/socket|systemd/(?:notify|journal/\S+|resolve/\S+))|/dev/log)$")
+
+Verdict = tuple[Level, str, tuple[str, ...]]
+
+
+def assess(item: Item, known: Repertoire, phase: Phase = Phase.STEADY) -> NovelItem | None:
+    """Judge one item against what was learnt. Changes nothing.
+
+    Args:
+        item: As the kernel saw it.
+        known: What this workload's roles were seen to do.
+        phase: Outside the steady state, things that are not sensitive are expected to be new
+            and weigh at most `low`.
+
+    Returns:
+        None if the role was seen to do this.
+    """
+    if known.knows(item):
+        return None
+    found = sensitivity(item)
+    if found is not None:
+        level, reason, techniques = found.level, found.reason, found.techniques
+    else:
+        level, reason, techniques = _ordinary(item, known)
+        if phase is not Phase.STEADY and item.kind not in (ItemKind.PEER, ItemKind.EXEC):
+            level = min(level, Level.LOW)
+    return NovelItem(
+        kind=item.kind, item=item.item, sensitive=found is not None, count=item.count, pid=item.pid,
+        role=item.role, reason=reason, techniques=techniques, time_ns=item.time_ns, exe=item.exe,
+        level=level,
+    )
+
+
+def _ordinary(item: Item, known: Repertoire) -> Verdict:
+    """Judge something of no sensitive class by its kind and by what lies near it."""
+    match item.kind:
+        case ItemKind.EXEC:
+            return _program(item, known)
+        case ItemKind.FILE | ItemKind.MODEL:
+            return _file(item, known)
+        case ItemKind.WRITE:
+            return _write(item, known)
+        case ItemKind.LIBRARY:
+            return _library(item, known)
+        case ItemKind.PEER:
+            return _peer(item)
+        case ItemKind.LISTEN:
+            return _listener(item, known)
+        case _:
+            return _OTHER.get(item.kind, _UNUSUAL)
+
+
+_UNUSUAL: Final[Verdict] = (Level.MEDIUM, "something it never did", ())
+_OTHER: Final[dict[ItemKind, Verdict]] = {
+    ItemKind.SYSCALL: (Level.LOW, "a system call it never made", ()),
+    ItemKind.SEQUENCE: (Level.INFO, "calls in an order it never made", ()),
+    ItemKind.CAPABILITY: (Level.HIGH, "a privilege it never held", ("T1548", "AML.T0050")),
+    ItemKind.DEVICE: (Level.HIGH, "a device it never used", ("T1496.001", "AML.T0048.000")),
+    ItemKind.GPU: (Level.MEDIUM, "a use of the GPU it never made", ("T1496.001", "AML.T0048.000")),
+    ItemKind.ENDPOINT: (Level.LOW, "a request of a kind it never served", ()),
+}
+
+
+def _program(item: Item, known: Repertoire) -> Verdict:
+    if item.item in known.programs or known.other_role_knows(item):
+        return Level.LOW, "another process of a program this workload already runs", ()
+    return (Level.HIGH, "a program this workload never ran", ("T1059", "AML.T0050"))
+
+
+def _file(item: Item, known: Repertoire) -> Verdict:
+    path = own_process(item.item, item.pid)
+    key = generalise(item, sensitive=False)
+    if known.other_role_knows(item) or known.knows_folder(key, _READ) or known.knows_folder(path, _READ):
+        return Level.INFO, "a new file beside files it reads", ()
+    if _SYSTEM.search(path) or _CODE.search(path) or _TEMPORARY.search(path):
+        return Level.INFO, "a file of the system or of installed code", ()
+    if known.knows_neighbour(key, _READ) or known.knows_folder(path, (ItemKind.WRITE,)):
+        return Level.LOW, "a file in a directory beside those it reads", ()
+    return Level.MEDIUM, "a file in a place it never read from", ("T1005", "T1083", "AML.T0037")
+
+
+def _write(item: Item, known: Repertoire) -> Verdict:
+    path = own_process(item.item, item.pid)
+    key = generalise(item, sensitive=False)
+    if "/__pycache__/" in path or path.startswith("/proc/self/"):
+        return Level.INFO, "compiled code of a module, or its own settings", ()
+    if _CODE.search(path):
+        return (Level.HIGH, "a change to installed code, which every start of the server runs",
+                ("T1554", "T1195.002", "AML.T0011.001"))
+    if known.other_role_knows(item) or known.knows_folder(key, (ItemKind.WRITE,)):
+        return Level.INFO, "a new file beside files it writes", ()
+    if _TEMPORARY.search(path):
+        return Level.LOW, "a temporary file", ()
+    if path.startswith("/etc/"):
+        return Level.HIGH, "a change to the host's settings", ("T1565.001",)
+    if known.knows_neighbour(key, (ItemKind.WRITE,)):
+        return Level.LOW, "a file in a directory beside those it writes", ()
+    if known.knows_folder(key, _READ):
+        return (Level.MEDIUM, "a change among files it only read before",
+                ("T1565.001", "AML.T0018.000"))
+    return Level.MEDIUM, "a file in a place it never wrote to", ("T1074.001", "AML.T0037")
+
+
+def _library(item: Item, known: Repertoire) -> Verdict:
+    if "anonymous" in item.marks or "mprotect" in item.marks:
+        return Level.MEDIUM, "machine code made at run time", ("T1055", "AML.T0011.000")
+    path = own_process(item.item, item.pid)
+    key = generalise(item, sensitive=False)
+    if (known.knows_folder(key, (ItemKind.LIBRARY,)) or known.other_role_knows(item)
+            or _installed(path)):
+        return Level.INFO, "a library beside those it uses", ()
+    if _CODE.search(path) and known.knows_neighbour(key, _READ):
+        return Level.LOW, "a library of installed code", ()
+    return (Level.HIGH, "machine code from a place it never loaded any from",
+            ("T1574.006", "AML.T0011.000"))
+
+
+def _installed(path: str) -> bool:
+    return path.startswith(("/usr/lib/", "/lib/", "/lib64/", "/usr/lib64/", "/usr/bin/", "/bin/"))
+
+
+def _peer(item: Item) -> Verdict:
+    protocol, address, port = split_endpoint(item.item.removeprefix("accept "))
+    if item.item.startswith("accept "):
+        return Level.LOW, "a caller from a part of the network that never called", ()
+    if protocol == "unix":
+        if _QUIET_SOCKETS.search(item.item):
+            return Level.INFO, "a socket of the system's log or name service", ()
+        if _TEMPORARY.search(item.item.removeprefix("unix ")):
+            return Level.LOW, "a socket in a temporary directory", ("T1559",)
+        return Level.MEDIUM, "a local socket it never used", ("T1559",)
+    if protocol == "udp" and f"{address}:{port}" in _RESOLVERS:
+        return Level.INFO, "the host's own name service", ()
+    if port == 0:
+        return Level.INFO, "an address it looked up without sending", ()
+    where = address_class(address)
+    return (Level.HIGH, f"a connection it opened itself to a peer it never had ({where})",
+            ("T1071", "T1041", "AML.T0072"))
+
+
+def _listener(item: Item, known: Repertoire) -> Verdict:
+    protocol, _, port = split_endpoint(item.item)
+    if protocol == "unix":
+        return Level.LOW, "a local socket it never offered", ("T1559",)
+    if known.other_role_knows(item):
+        return Level.LOW, "a port another process of it listens on", ()
+    if protocol == "udp" and (port == 0 or "<ephemeral>" in generalise(item, sensitive=False)):
+        return Level.LOW, "a passing datagram port", ()
+    return Level.HIGH, "a port it never listened on", ("T1571", "T1205", "AML.T0072")

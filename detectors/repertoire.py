@@ -1,0 +1,149 @@
+"""What each role of a workload was seen to do: the set that novelty is measured against."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from typing import Final
+
+from detectors.generalise import (
+    EPHEMERAL_PORT_FIRST,
+    address_class,
+    generalise,
+    split_endpoint,
+)
+from detectors.sensitive import sensitivity
+from detectors.window import Item, ItemKind
+
+MAX_KEYS: Final = 16_384
+"""Per role and kind: two and a half times the most files any measured server opened (6,530)."""
+
+MANY_CHILDREN: Final = 48
+"""As many different names in one directory stand for "any name in it"."""
+
+MANY_PORTS: Final = 16
+"""As many ephemeral ports of one address stand for any of them."""
+
+_FOLDER_KINDS: Final = frozenset({ItemKind.FILE, ItemKind.WRITE, ItemKind.LIBRARY, ItemKind.MODEL})
+_KEY_MARKS: Final = ("stdio-socket", "memfd", "deleted", "foreign", "anonymous", "mprotect")
+
+
+def key_of(item: Item) -> tuple[str, bool]:
+    """Return the key an item is learnt under, and whether it is sensitive."""
+    sensitive = sensitivity(item) is not None
+    text = generalise(item, sensitive=sensitive)
+    marks = [mark for mark in _KEY_MARKS if mark in item.marks]
+    return (f"{text} [{','.join(marks)}]" if marks else text), sensitive
+
+
+def folder_of(path: str) -> str:
+    """Return the directory part of a path, without a trailing slash."""
+    return path.rpartition("/")[0]
+
+
+@dataclass(slots=True)
+class Repertoire:
+    """Keys by role and kind. Bounded: what does not fit is counted in `refused`."""
+
+    keys: dict[str, dict[ItemKind, set[str]]] = field(default_factory=dict)
+    folders: dict[ItemKind, dict[str, int]] = field(default_factory=dict)
+    open_folders: dict[str, set[str]] = field(default_factory=dict)
+    programs: set[str] = field(default_factory=set)
+    refused: int = 0
+
+    def add(self, item: Item) -> None:
+        """Learn one item."""
+        key, sensitive = key_of(item)
+        if item.exe:
+            self.programs.add(item.exe)
+        self.add_key(item.role, item.kind, key, sensitive=sensitive)
+
+    def add_key(self, role: str, kind: ItemKind, key: str, *, sensitive: bool) -> None:
+        """Learn one key; used by `add`, by approval and when reading a baseline back."""
+        known = self.keys.setdefault(role, {}).setdefault(kind, set())
+        if key in known:
+            return
+        if len(known) >= MAX_KEYS:
+            self.refused += 1
+            return
+        known.add(key)
+        if kind in _FOLDER_KINDS and not sensitive:
+            self._count_folder(role, kind, folder_of(key))
+        elif kind is ItemKind.PEER and not sensitive:
+            self._count_port(role, key)
+
+    def _count_folder(self, role: str, kind: ItemKind, folder: str) -> None:
+        children = self.folders.setdefault(kind, {})
+        children[folder] = children.get(folder, 0) + 1
+        if folder and children[folder] >= MANY_CHILDREN:
+            self.open_folders.setdefault(role, set()).add(f"{kind}:{folder}")
+
+    def _count_port(self, role: str, key: str) -> None:
+        family = _port_family(key)
+        if family is None:
+            return
+        children = self.folders.setdefault(ItemKind.PEER, {})
+        children[family] = children.get(family, 0) + 1
+        if children[family] >= MANY_PORTS:
+            self.open_folders.setdefault(role, set()).add(family)
+
+    def knows(self, item: Item) -> bool:
+        """Tell whether this role was seen to do this. Changes nothing."""
+        key, sensitive = key_of(item)
+        known = self.keys.get(item.role, {}).get(item.kind, ())
+        if key in known:
+            return True
+        if sensitive:
+            return False
+        opened = self.open_folders.get(item.role, ())
+        if item.kind in _FOLDER_KINDS:
+            return f"{item.kind}:{folder_of(key)}" in opened
+        if item.kind is ItemKind.PEER:
+            return _port_family(key) in opened
+        return False
+
+    def other_role_knows(self, item: Item) -> bool:
+        """Tell whether any role was seen to do this."""
+        key, _ = key_of(item)
+        return any(key in kinds.get(item.kind, ()) for kinds in self.keys.values())
+
+    def knows_folder(self, path: str, kinds: Iterable[ItemKind]) -> bool:
+        """Tell whether something directly in this path's directory was used as one of `kinds`."""
+        folder = folder_of(path)
+        return any(folder in self.folders.get(kind, ()) for kind in kinds)
+
+    def knows_neighbour(self, path: str, kinds: Iterable[ItemKind]) -> bool:
+        """Tell whether a directory beside this path's directory was used as one of `kinds`.
+
+        A new version of a model lies beside the old one. Needs three levels above, so that
+        being beside ``/srv/x`` or ``/home/x`` is nothing.
+        """
+        above = folder_of(folder_of(path))
+        if above.count("/") < 2:  # noqa: PLR2004 - the rule of the docstring
+            return False
+        return any(
+            folder_of(folder) == above or folder == above
+            for kind in kinds
+            for folder in self.folders.get(kind, ())
+        )
+
+    def __iter__(self) -> Iterator[tuple[str, ItemKind, str]]:
+        """Yield role, kind and key in a stable order."""
+        for role in sorted(self.keys):
+            for kind in sorted(self.keys[role]):
+                for key in sorted(self.keys[role][kind]):
+                    yield role, kind, key
+
+    def __len__(self) -> int:
+        """Return how many keys are known."""
+        return sum(len(known) for kinds in self.keys.values() for known in kinds.values())
+
+
+def _port_family(key: str) -> str | None:
+    """Return the family of a peer on an ephemeral port: any ephemeral port of that address."""
+    if key.startswith(("accept ", "unix ")):
+        return None
+    protocol, address, port = split_endpoint(key)
+    if port is None or port < EPHEMERAL_PORT_FIRST or address_class(address) == "public":
+        return None
+    return f"{protocol} {address}:<ephemeral>"

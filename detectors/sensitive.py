@@ -1,0 +1,62 @@
+"""Finds the sensitive class an item belongs to. The classes are data: `detectors.sensitive_rules`."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Final
+
+from detectors.assessment import Level
+from detectors.generalise import own_process
+from detectors.sensitive_rules import MARK_RULES, PUBLIC, RULES, MarkRule, Rule
+from detectors.window import Item, ItemKind
+
+_PUBLIC: Final = re.compile("|".join(PUBLIC))
+_COMPILED: Final = tuple((rule, re.compile(rule.pattern)) for rule in RULES)
+_BY_KIND: Final = {
+    kind: tuple((rule, pattern) for rule, pattern in _COMPILED if kind in rule.kinds)
+    for kind in ItemKind
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Sensitivity:
+    """Why something is dangerous by itself.
+
+    Attributes:
+        name: Of the class.
+        level: How serious its first sight is in a guarded workload.
+        reason: Plain words.
+        techniques: ATT&CK and ATLAS ids.
+        invariant: Whether it is reported even while learning, and never learnt.
+    """
+
+    name: str
+    level: Level
+    reason: str
+    techniques: tuple[str, ...]
+    invariant: bool
+
+
+def sensitivity(item: Item) -> Sensitivity | None:
+    """Return the most serious sensitive class of an item, or None."""
+    found = [_from(rule) for rule in MARK_RULES if item.kind in rule.kinds and rule.mark in item.marks]
+    by_name = _by_name(item.kind, own_process(item.item, item.pid))
+    if by_name is not None:
+        found.append(by_name)
+    return max(found, key=lambda one: (one.invariant, one.level), default=None)
+
+
+@lru_cache(maxsize=4096)
+def _by_name(kind: ItemKind, text: str) -> Sensitivity | None:
+    if kind is ItemKind.FILE and _PUBLIC.search(text):
+        return None
+    for rule, pattern in _BY_KIND[kind]:
+        if pattern.search(text):
+            return _from(rule)
+    return None
+
+
+def _from(rule: Rule | MarkRule) -> Sensitivity:
+    return Sensitivity(rule.name, rule.level, rule.reason, rule.techniques, rule.invariant)

@@ -1,0 +1,115 @@
+"""A baseline as bytes and back. No pickle: plain values and arrays, see `detectors.framing`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from detectors import framing
+from detectors.assessment import BaselineState
+from detectors.baseline import Baseline
+from detectors.conformal import Calibration
+from detectors.errors import BaselineCorruptError
+from detectors.features import NAMES
+from detectors.ngram import NgramModel
+from detectors.repertoire import Repertoire
+from detectors.resources import ResourceModel
+from detectors.window import ItemKind
+
+_PLAIN = ("workload", "windows", "first_ns", "last_new_ns", "shadow_since_ns", "stride", "reason")
+_RESOURCES = ("columns", "centre", "scale", "precision", "low", "high")
+
+Arrays = dict[str, NDArray[Any]]
+
+
+def to_bytes(baseline: Baseline) -> bytes:
+    """Return everything a baseline knows. Equal baselines give equal bytes."""
+    head: dict[str, object] = {name: getattr(baseline, name) for name in _PLAIN}
+    head["state"] = str(baseline.state)
+    head["features"] = list(NAMES)
+    head["coverage"] = [list(pair) for pair in baseline.coverage_log]
+    head["repertoire"] = _pack_repertoire(baseline.repertoire)
+    head["models"] = {role: model.left_out for role, model in sorted(baseline.models.items())}
+    head["strides"] = {name: one.stride for name, one in sorted(baseline.calibrations.items())}
+    arrays: Arrays = {}
+    for role, model in baseline.models.items():
+        arrays[f"words/{role}"] = np.diff(model.words, prepend=np.uint64(0))
+        arrays[f"counts/{role}"] = model.counts
+    for channel, one in baseline.calibrations.items():
+        arrays[f"calibration/{channel}"] = one.scores
+    for channel, scores in baseline.shadow_scores.items():
+        arrays[f"shadow/{channel}"] = np.array(scores)
+    if baseline.rows:
+        arrays["rows"] = np.array(baseline.rows)
+    if baseline.resources is not None:
+        for name in _RESOURCES:
+            arrays[f"resources/{name}"] = getattr(baseline.resources, name)
+    return framing.pack(head, arrays)
+
+
+def from_bytes(data: bytes) -> Baseline:
+    """Return the baseline that `to_bytes` was given.
+
+    Raises:
+        BaselineCorruptError: not such bytes, damaged, of another version, or of a program with
+            other features.
+    """
+    head, arrays = framing.unpack(data)
+    try:
+        if head["features"] != list(NAMES):
+            raise BaselineCorruptError("it was learnt with other features")
+        return _baseline(head, arrays)
+    except (KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
+        raise BaselineCorruptError(f"its content does not fit: {error}") from error
+
+
+def _baseline(head: dict[str, Any], arrays: Arrays) -> Baseline:
+    baseline = Baseline(**{name: head[name] for name in _PLAIN})
+    baseline.state = BaselineState(head["state"])
+    baseline.coverage_log = [(int(known), int(total)) for known, total in head["coverage"]]
+    baseline.repertoire = _unpack_repertoire(head["repertoire"])
+    for role, left_out in head["models"].items():
+        words = np.cumsum(arrays[f"words/{role}"], dtype=np.uint64)
+        baseline.models[role] = NgramModel(words, arrays[f"counts/{role}"], int(left_out))
+    for channel, stride in head["strides"].items():
+        baseline.calibrations[channel] = Calibration(arrays[f"calibration/{channel}"], int(stride))
+    for name, array in arrays.items():
+        section, _, channel = name.partition("/")
+        if section == "shadow":
+            baseline.shadow_scores[channel] = [float(score) for score in array]
+    if "rows" in arrays:
+        baseline.rows = list(arrays["rows"])
+    if "resources/columns" in arrays:
+        baseline.resources = ResourceModel(*(arrays[f"resources/{name}"] for name in _RESOURCES))
+    return baseline
+
+
+def _pack_repertoire(known: Repertoire) -> dict[str, object]:
+    return {
+        "keys": {
+            role: {str(kind): sorted(keys) for kind, keys in sorted(kinds.items())}
+            for role, kinds in sorted(known.keys.items())
+        },
+        "folders": {
+            str(kind): dict(sorted(folders.items()))
+            for kind, folders in sorted(known.folders.items())
+        },
+        "open": {role: sorted(opened) for role, opened in sorted(known.open_folders.items())},
+        "programs": sorted(known.programs),
+        "refused": known.refused,
+    }
+
+
+def _unpack_repertoire(packed: dict[str, Any]) -> Repertoire:
+    return Repertoire(
+        keys={
+            role: {ItemKind(kind): set(keys) for kind, keys in kinds.items()}
+            for role, kinds in packed["keys"].items()
+        },
+        folders={ItemKind(kind): dict(folders) for kind, folders in packed["folders"].items()},
+        open_folders={role: set(opened) for role, opened in packed["open"].items()},
+        programs=set(packed["programs"]),
+        refused=int(packed["refused"]),
+    )
