@@ -19,10 +19,10 @@ from detectors import features, novelty
 from detectors.assessment import BaselineState, Level, NovelItem
 from detectors.conformal import MAX_SCORES, MIN_SCORES, Calibration
 from detectors.errors import LifeError
-from detectors.ngram import NgramModel
 from detectors.repertoire import Repertoire
 from detectors.resources import MIN_ROWS, ResourceModel
 from detectors.sensitive import sensitivity
+from detectors.sequences import Sequences
 from detectors.settings import JudgeSettings
 from detectors.window import Item, ItemKind, Phase, Window
 
@@ -33,9 +33,6 @@ Fit = Callable[[Floats], ResourceModel | None]
 
 MAX_ROWS: Final = 2_048
 """Resource rows kept for the fit; beyond it every second one is dropped, evenly over time."""
-
-COVERAGE_WINDOWS: Final = 32
-"""Windows the coverage is measured over."""
 
 CHANNELS: Final = ("sequence", "unseen", "resources")
 """Mean surprisal; bits of the distinct 7-grams never learnt; resource distance."""
@@ -55,8 +52,7 @@ class Baseline:
         last_new_ns: When something worth noting was last new.
         shadow_since_ns: When shadow began; 0 before.
         repertoire: Things seen, by role.
-        models: Call sequences, by role.
-        coverage_log: Newest last: calls known beforehand and all calls, per window.
+        sequences: Call sequences, by role.
         rows: Resource readings kept for the fit, `stride` windows apart.
         resources: Fitted at the end of learning.
         shadow_scores: By channel, in order of time.
@@ -71,8 +67,7 @@ class Baseline:
     last_new_ns: int = 0
     shadow_since_ns: int = 0
     repertoire: Repertoire = field(default_factory=Repertoire)
-    models: dict[str, NgramModel] = field(default_factory=dict)
-    coverage_log: list[tuple[int, int]] = field(default_factory=list)
+    sequences: Sequences = field(default_factory=Sequences)
     rows: list[Floats] = field(default_factory=list)
     stride: int = 1
     resources: ResourceModel | None = None
@@ -96,9 +91,7 @@ class Baseline:
             self.learn_item(item, window.phase)
         if not is_evidence(window):
             return
-        self._measure_coverage(window)
-        for grams in window.grams:
-            self.models.setdefault(grams.role, NgramModel()).learn(grams.words, grams.counts)
+        self.sequences.learn(window.grams)
         if self.windows % self.stride == 0:
             self.rows.append(row)
             if len(self.rows) > MAX_ROWS:
@@ -117,22 +110,6 @@ class Baseline:
         if new is not None and new.level >= Level.MEDIUM:
             self.last_new_ns = max(self.last_new_ns, item.time_ns)
         self.repertoire.add(item)
-
-    def _measure_coverage(self, window: Window) -> None:
-        known = sum(
-            int(grams.counts[self.models[grams.role].knows(grams.words)].sum())
-            for grams in window.grams
-            if grams.role in self.models
-        )
-        if window.calls:
-            self.coverage_log.append((known, window.calls))
-            del self.coverage_log[:-COVERAGE_WINDOWS]
-
-    @property
-    def coverage(self) -> float | None:
-        """Share of the latest windows' 7-gram counts that were known beforehand; None at first."""
-        calls = sum(total for _, total in self.coverage_log)
-        return sum(known for known, _ in self.coverage_log) / calls if calls else None
 
     def advance(self, window: Window, settings: JudgeSettings, fit: Fit) -> BaselineState:
         """Move on in life if the gates allow it, after `window` was learnt or scored.
@@ -176,7 +153,7 @@ class Baseline:
             for channel, score in self.scores(window).items():
                 kept = self.shadow_scores.setdefault(channel, [])
                 kept.append(score)
-                del kept[:-4 * MAX_SCORES]
+                del kept[: -4 * MAX_SCORES]
 
     def missing(self, settings: JudgeSettings, now_ns: int) -> tuple[str, ...]:
         """Return, in words, what is still missing for the next state; empty if nothing is."""
@@ -186,10 +163,12 @@ class Baseline:
             left_s = settings.shadow_s - (now_ns - self.shadow_since_ns) / 1e9
             scored = max((len(scores) for scores in self.shadow_scores.values()), default=0)
             return tuple(
-                text for text, open_ in (
+                text
+                for text, open_ in (
                     (f"{left_s:.0f} s of shadow", left_s > 0),
                     (f"{MIN_SCORES - scored} scored windows", scored < MIN_SCORES),
-                ) if open_
+                )
+                if open_
             )
         return ()
 
@@ -200,10 +179,12 @@ class Baseline:
         quiet_s = (now_ns - self.last_new_ns) / 1e9
         if quiet_s < settings.quiet_s:
             yield f"{settings.quiet_s - quiet_s:.0f} s without anything new"
-        coverage = self.coverage
+        coverage = self.sequences.coverage
         if coverage is None or coverage < settings.min_coverage:
-            yield (f"coverage of {settings.min_coverage:.0%} of its calls"
-                   f" (now {0 if coverage is None else coverage:.0%})")
+            yield (
+                f"coverage of {settings.min_coverage:.0%} of its calls"
+                f" (now {0 if coverage is None else coverage:.0%})"
+            )
 
     def scores(self, window: Window) -> dict[str, float]:
         """Return the channels' scores of one window; a channel that knows nothing is absent.
@@ -213,20 +194,7 @@ class Baseline:
         """
         if not is_evidence(window):
             return {}
-        found: dict[str, float] = {}
-        bits, calls, unseen = 0.0, 0, 0.0
-        for grams in window.grams:
-            model = self.models.get(grams.role)
-            surprisal = model.surprisal(grams.words) if model is not None else None
-            if model is None or surprisal is None:
-                surprisal, known = np.full(len(grams.words), 9.0), np.zeros(len(grams.words), bool)
-            else:
-                known = model.knows(grams.words)
-            bits += float(surprisal @ grams.counts.astype(np.float64))
-            calls += int(grams.counts.sum())
-            unseen += float(surprisal[~known].sum())
-        if calls and self.models:
-            found["sequence"], found["unseen"] = bits / calls, unseen
+        found = self.sequences.scores(window.grams)
         if self.resources is not None:
             distance = self.resources.score(features.vector(window.features))
             if distance is not None:
@@ -264,7 +232,7 @@ class Baseline:
     def relearn(self, reason: str) -> None:
         """Go back to learning and keep what is known; calibration starts anew."""
         self.state, self.reason = BaselineState.LEARNING, reason
-        self.calibrations, self.shadow_scores, self.coverage_log = {}, {}, []
+        self.calibrations, self.shadow_scores, self.sequences.coverage_log = {}, {}, []
         self.last_new_ns = 0
 
     def to_bytes(self) -> bytes:
@@ -291,19 +259,25 @@ class Baseline:
             "state": str(self.state),
             "reason": self.reason,
             "windows": self.windows,
-            "coverage": self.coverage,
+            "coverage": self.sequences.coverage,
             "calibration": {
-                channel: {"scores": len(one.scores), "resolution": one.resolution,
-                          "stride": one.stride}
+                channel: {
+                    "scores": len(one.scores),
+                    "resolution": one.resolution,
+                    "stride": one.stride,
+                }
                 for channel, one in self.calibrations.items()
             },
             "roles": {
                 role: {str(kind): len(known) for kind, known in sorted(kinds.items())}
                 for role, kinds in sorted(self.repertoire.keys.items())
             },
-            "grams": {role: len(model.words) for role, model in sorted(self.models.items())},
+            "grams": {
+                role: len(model.words) for role, model in sorted(self.sequences.models.items())
+            },
             "features": [features.NAMES[at] for at in self.resources.columns]
-            if self.resources is not None else [],
+            if self.resources is not None
+            else [],
             "refused": self.repertoire.refused,
         }
 
@@ -315,7 +289,9 @@ def is_evidence(window: Window) -> bool:
     return window.calls > 0 or window.features.get("syscalls", 0.0) > 0
 
 
-def difference(old: Baseline, new: Baseline) -> tuple[list[tuple[str, ItemKind, str]], list[tuple[str, ItemKind, str]]]:
+def difference(
+    old: Baseline, new: Baseline
+) -> tuple[list[tuple[str, ItemKind, str]], list[tuple[str, ItemKind, str]]]:
     """Return what only `new` knows and what only `old` knows, as role, kind and key."""
     before, after = set(old.repertoire), set(new.repertoire)
     return sorted(after - before), sorted(before - after)

@@ -5,18 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
-import numpy as np
-
-from detectors import words
 from detectors.assessment import BaselineState, FeatureShare, Level, NovelItem, SurprisingGram
 from detectors.baseline import Baseline
 from detectors.features import FEATURES
-from detectors.window import ItemKind, Window
+from detectors.window import ItemKind
 
 MAX_NAMED: Final = 3
 """Things a sentence names before it only counts them."""
-
-MAX_GRAMS: Final = 8
 
 _VERBS: Final = {
     ItemKind.EXEC: "ran {0}",
@@ -63,9 +58,11 @@ def summary(
         return f"{baseline.workload} does what it was learnt to do ({baseline.windows} windows)."
     if shares:
         top = shares[0]
-        return (f"{baseline.workload} has {_MEANINGS[top.name]} at {_number(top.value)} {top.unit},"
-                f" learnt range {_number(top.learned_low)} to {_number(top.learned_high)};"
-                f" {learned}.")
+        return (
+            f"{baseline.workload} has {_MEANINGS[top.name]} at {_number(top.value)} {top.unit},"
+            f" learnt range {_number(top.learned_low)} to {_number(top.learned_high)};"
+            f" {learned}."
+        )
     return f"{baseline.workload} makes system calls in an unusual order; {learned}."
 
 
@@ -76,7 +73,10 @@ def _novelty(baseline: Baseline, worth: Sequence[NovelItem]) -> str:
     deeds = named[0] if len(named) == 1 else ", ".join(named[:-1]) + " and " + named[-1]
     exe = worth[0].exe or "a process"
     who = f"{baseline.workload}'s {_role(worth[0].role)} ({exe}, pid {worth[0].pid})"
-    return f"{who} {deeds}, which it never did in {baseline.windows} learned windows: {worth[0].reason}."
+    return (
+        f"{who} {deeds}, which it never did in {baseline.windows} learned windows:"
+        f" {worth[0].reason}."
+    )
 
 
 def _phrase(one: NovelItem) -> str:
@@ -99,32 +99,16 @@ def techniques(novel: Sequence[NovelItem]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(found))
 
 
-def surprising(baseline: Baseline, window: Window) -> tuple[SurprisingGram, ...]:
-    """Return the window's most surprising 7-grams, unseen ones first."""
-    found: list[SurprisingGram] = []
-    for grams in window.grams:
-        model = baseline.models.get(grams.role)
-        surprisal = model.surprisal(grams.words) if model is not None else None
-        if model is None or surprisal is None:
-            continue
-        known = model.knows(grams.words)
-        for at in np.lexsort((grams.words, -surprisal, known))[:MAX_GRAMS]:
-            found.append(SurprisingGram(
-                grams.role, words.names(int(grams.words[at])), int(grams.counts[at]),
-                float(surprisal[at]), bool(known[at]),
-            ))
-    found.sort(key=lambda one: (one.seen, -one.surprisal_bits))
-    return tuple(found[:MAX_GRAMS])
-
-
 def next_steps(level: Level, novel: Sequence[NovelItem], workload: str) -> tuple[str, ...]:
     """Return what a person may do now, most urgent first; commands are the product's own."""
     if level <= Level.LOW:
         return ()
     steps = []
     if level is Level.CRITICAL:
-        steps.append(f"Contain it if that was not done: agent contain {workload} --level freeze"
-                     " --reason incident")
+        steps.append(
+            f"Contain it if that was not done: agent contain {workload} --level freeze"
+            " --reason incident"
+        )
     if any("T1552.001" in one.techniques or "AML.T0055" in one.techniques for one in novel):
         steps.append("Replace the secrets it opened: treat them as known to the attacker.")
     steps.append("Was this a deploy or an operator? Then: agent baseline approve " + workload)

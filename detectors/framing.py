@@ -11,7 +11,7 @@ import zlib
 from collections.abc import Mapping
 from typing import Any, Final
 
-import msgpack
+import msgpack  # type: ignore[import-untyped]
 import numpy as np
 from numpy.typing import NDArray
 
@@ -65,7 +65,14 @@ def unpack(data: bytes) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
         content = msgpack.unpackb(inflated, strict_map_key=False)
         arrays = {name: _array(*stored) for name, stored in content["arrays"].items()}
         head: dict[str, Any] = content["head"]
-    except (zlib.error, ValueError, KeyError, TypeError, AttributeError, msgpack.UnpackException) as error:
+    except (
+        zlib.error,
+        ValueError,
+        KeyError,
+        TypeError,
+        AttributeError,
+        msgpack.UnpackException,
+    ) as error:
         raise BaselineCorruptError(str(error)) from error
     return head, arrays
 

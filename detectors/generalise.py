@@ -22,7 +22,10 @@ _SEGMENT_RULES: Final[tuple[tuple[re.Pattern[str], str], ...]] = tuple(
         (r"[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}", "<uuid>"),
         (r"(?<![0-9a-zA-Z])(?=[a-f]*\d)[0-9a-f]{12,}(?![0-9a-zA-Z])", "<hash>"),
         (r"^tmp[a-z0-9_]{8}(?=$|\.)", "<temp>"),
-        (r"^(pymp|ray|session|workspace|torch|ipc|psm|sem\.mp|sem\.loky)([-_.])[A-Za-z0-9_]{4,}", r"\1\2<temp>"),
+        (
+            r"^(pymp|ray|session|workspace|torch|ipc|psm|sem\.mp|sem\.loky)([-_.])[A-Za-z0-9_]{4,}",
+            r"\1\2<temp>",
+        ),
         (r"(?<=[-_.])(?=[A-Za-z]*\d)(?=\d*[A-Za-z])[A-Za-z0-9]{6,10}$", "<temp>"),
         (r"\d{4}[-_.]\d{2}[-_.]\d{2}(?:[T_ -]?\d{2}[-:.]?\d{2}(?:[-:.]?\d{2})?)?", "<date>"),
         (r"\d+", "<n>"),
@@ -133,7 +136,7 @@ def generalise_peer(text: str) -> str:
 
 
 def generalise_listener(text: str) -> str:
-    """Generalise a listener: an ephemeral datagram port is the kernel's choice, not the server's."""
+    """Generalise a listener: an ephemeral datagram port is the kernel's choice."""
     protocol, address, port = split_endpoint(text)
     if protocol == "unix":
         return "unix " + _file(text.removeprefix("unix "), ItemKind.WRITE)

@@ -8,7 +8,14 @@ from dataclasses import dataclass, field, replace
 from typing import Final
 
 from detectors import explain, features, novelty
-from detectors.assessment import Assessment, BaselineState, FeatureShare, Level, NovelItem
+from detectors.assessment import (
+    Assessment,
+    BaselineState,
+    FeatureShare,
+    Level,
+    NovelItem,
+    SurprisingGram,
+)
 from detectors.baseline import Baseline, Fit, is_evidence
 from detectors.eprocess import EProcess, alarm_threshold
 from detectors.resources import fit as fit_here
@@ -21,6 +28,9 @@ TOGETHER_NS: Final = 10_000_000_000
 follow each other within seconds, unrelated accidents seldom do."""
 
 MAX_RECENT: Final = 256
+
+MAX_GRAMS: Final = 8
+"""Surprising 7-grams an assessment carries."""
 
 FULL_CALIBRATION: Final = 300
 """Scored windows, five minutes at one a second. With fewer, numbers alone reach `medium` at most:
@@ -143,17 +153,22 @@ class Judge:
             self.settings.false_alarms_per_month, window.length_s * self.evidence.stride
         )
         shares = self._shares(window)
-        level = max(self._level_of(novel, state), self._statistical(evidence, spent),
-                    self._invariants(window, shares))
+        level = max(
+            self._level_of(novel, state),
+            self._statistical(evidence, spent),
+            self._invariants(window, shares),
+        )
         self._question_if_lasting(spent)
         return self._assessment(
-            state, level, novel,
+            state,
+            level,
+            novel,
             score=scores.get("sequence"),
             p_value=min(1.0, len(p_values) * min(p_values.values())) if p_values else None,
             e_value=evidence if p_values else None,
             budget_spent=spent,
             features=shares,
-            grams=explain.surprising(self.baseline, window),
+            grams=self.baseline.sequences.surprising(window.grams, MAX_GRAMS),
         )
 
     def _statistical(self, evidence: float, spent: float) -> Level:
@@ -194,13 +209,28 @@ class Judge:
             self.baseline.question("its readings have left the learnt range for good")
 
     def _assessment(  # noqa: PLR0913 - the fields of an assessment
-        self, state: BaselineState, level: Level, novel: tuple[NovelItem, ...], *,
-        score: float | None = None, p_value: float | None = None, e_value: float | None = None,
-        budget_spent: float = 0.0, features: tuple[FeatureShare, ...] = (),
-        grams: tuple[explain.SurprisingGram, ...] = (),
+        self,
+        state: BaselineState,
+        level: Level,
+        novel: tuple[NovelItem, ...],
+        *,
+        score: float | None = None,
+        p_value: float | None = None,
+        e_value: float | None = None,
+        budget_spent: float = 0.0,
+        features: tuple[FeatureShare, ...] = (),
+        grams: tuple[SurprisingGram, ...] = (),
     ) -> Assessment:
         return Assessment(
-            state, level, score, p_value, e_value, budget_spent, features, novel, grams,
+            state,
+            level,
+            score,
+            p_value,
+            e_value,
+            budget_spent,
+            features,
+            novel,
+            grams,
             explain.techniques(novel),
             explain.summary(self.baseline, level, novel, features, grams),
         )
@@ -209,7 +239,15 @@ class Judge:
 def _crash(window: Window) -> NovelItem:
     """Stand for a crash among recent novelties: what follows a crash weighs more."""
     return NovelItem(
-        ItemKind.PROBE, "crash", sensitive=False, count=1, pid=0, role="main",
-        reason="a process of it crashed", techniques=("T1499",), time_ns=window.end_ns, exe="",
+        ItemKind.PROBE,
+        "crash",
+        sensitive=False,
+        count=1,
+        pid=0,
+        role="main",
+        reason="a process of it crashed",
+        techniques=("T1499",),
+        time_ns=window.end_ns,
+        exe="",
         level=Level.MEDIUM,
     )

@@ -184,4 +184,5 @@ def _discounts(weight: Floats) -> Floats:
     found = np.array(
         [0.0, 1 - 2 * y * twice / once, 2 - 3 * y * thrice / twice, 3 - 4 * y * four / thrice]
     )
-    return np.clip(found, [0.0, 0.1, 0.1, 0.1], [0.0, 0.95, 1.9, 2.9])
+    clipped: Floats = np.clip(found, [0.0, 0.1, 0.1, 0.1], [0.0, 0.95, 1.9, 2.9])
+    return clipped

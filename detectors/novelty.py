@@ -16,7 +16,9 @@ from detectors.sensitive import sensitivity
 from detectors.window import Item, ItemKind, Phase
 
 _READ: Final = (ItemKind.FILE, ItemKind.LIBRARY, ItemKind.MODEL)
-_TEMPORARY: Final = re.compile(r"^/(?:tmp|var/tmp|dev/shm|run|var/run|proc/self)(?:/|$)|^/dev/(?:null|zero|tty|pts/)")
+_TEMPORARY: Final = re.compile(
+    r"^/(?:tmp|var/tmp|dev/shm|run|var/run|proc/self)(?:/|$)|^/dev/(?:null|zero|tty|pts/)"
+)
 _SYSTEM: Final = re.compile(
     r"^/(?:usr|lib(?:32|64)?|bin|sbin|sys|proc|run|dev/(?:null|zero|u?random|shm|tty|pts|full))(?:/|$)"
     r"|^/etc/(?:ld\.so\.(?:cache|preload|conf)|localtime|timezone|hosts?|host\.conf|resolv\.conf|nsswitch\.conf|gai\.conf"
@@ -25,7 +27,9 @@ _SYSTEM: Final = re.compile(
 )
 _CODE: Final = re.compile(r"/(?:site|dist)-packages/|/lib/python[0-9.]+/")
 _RESOLVERS: Final = frozenset({"127.0.0.53:53", "127.0.0.54:53", "127.0.0.1:53", "::1:53"})
-_QUIET_SOCKETS: Final = re.compile(r"^unix (?:/(?:var/)?run/(?:nscd/socket|systemd/(?:notify|journal/\S+|resolve/\S+))|/dev/log)$")
+_QUIET_SOCKETS: Final = re.compile(
+    r"^unix (?:/(?:var/)?run/(?:nscd/socket|systemd/(?:notify|journal/\S+|resolve/\S+))|/dev/log)$"
+)
 
 Verdict = tuple[Level, str, tuple[str, ...]]
 
@@ -52,13 +56,21 @@ def assess(item: Item, known: Repertoire, phase: Phase = Phase.STEADY) -> NovelI
         if phase is not Phase.STEADY and item.kind not in (ItemKind.PEER, ItemKind.EXEC):
             level = min(level, Level.LOW)
     return NovelItem(
-        kind=item.kind, item=item.item, sensitive=found is not None, count=item.count, pid=item.pid,
-        role=item.role, reason=reason, techniques=techniques, time_ns=item.time_ns, exe=item.exe,
+        kind=item.kind,
+        item=item.item,
+        sensitive=found is not None,
+        count=item.count,
+        pid=item.pid,
+        role=item.role,
+        reason=reason,
+        techniques=techniques,
+        time_ns=item.time_ns,
+        exe=item.exe,
         level=level,
     )
 
 
-def _ordinary(item: Item, known: Repertoire) -> Verdict:
+def _ordinary(item: Item, known: Repertoire) -> Verdict:  # noqa: PLR0911 - one return per finding
     """Judge something of no sensitive class by its kind and by what lies near it."""
     match item.kind:
         case ItemKind.EXEC:
@@ -97,7 +109,11 @@ def _program(item: Item, known: Repertoire) -> Verdict:
 def _file(item: Item, known: Repertoire) -> Verdict:
     path = own_process(item.item, item.pid)
     key = generalise(item, sensitive=False)
-    if known.other_role_knows(item) or known.knows_folder(key, _READ) or known.knows_folder(path, _READ):
+    if (
+        known.other_role_knows(item)
+        or known.knows_folder(key, _READ)
+        or known.knows_folder(path, _READ)
+    ):
         return Level.INFO, "a new file beside files it reads", ()
     if _SYSTEM.search(path) or _CODE.search(path) or _TEMPORARY.search(path):
         return Level.INFO, "a file of the system or of installed code", ()
@@ -106,14 +122,17 @@ def _file(item: Item, known: Repertoire) -> Verdict:
     return Level.MEDIUM, "a file in a place it never read from", ("T1005", "T1083", "AML.T0037")
 
 
-def _write(item: Item, known: Repertoire) -> Verdict:
+def _write(item: Item, known: Repertoire) -> Verdict:  # noqa: PLR0911 - one return per finding
     path = own_process(item.item, item.pid)
     key = generalise(item, sensitive=False)
     if "/__pycache__/" in path or path.startswith("/proc/self/"):
         return Level.INFO, "compiled code of a module, or its own settings", ()
     if _CODE.search(path):
-        return (Level.HIGH, "a change to installed code, which every start of the server runs",
-                ("T1554", "T1195.002", "AML.T0011.001"))
+        return (
+            Level.HIGH,
+            "a change to installed code, which every start of the server runs",
+            ("T1554", "T1195.002", "AML.T0011.001"),
+        )
     if known.other_role_knows(item) or known.knows_folder(key, (ItemKind.WRITE,)):
         return Level.INFO, "a new file beside files it writes", ()
     if _TEMPORARY.search(path):
@@ -123,8 +142,11 @@ def _write(item: Item, known: Repertoire) -> Verdict:
     if known.knows_neighbour(key, (ItemKind.WRITE,)):
         return Level.LOW, "a file in a directory beside those it writes", ()
     if known.knows_folder(key, _READ):
-        return (Level.MEDIUM, "a change among files it only read before",
-                ("T1565.001", "AML.T0018.000"))
+        return (
+            Level.MEDIUM,
+            "a change among files it only read before",
+            ("T1565.001", "AML.T0018.000"),
+        )
     return Level.MEDIUM, "a file in a place it never wrote to", ("T1074.001", "AML.T0037")
 
 
@@ -133,20 +155,26 @@ def _library(item: Item, known: Repertoire) -> Verdict:
         return Level.MEDIUM, "machine code made at run time", ("T1055", "AML.T0011.000")
     path = own_process(item.item, item.pid)
     key = generalise(item, sensitive=False)
-    if (known.knows_folder(key, (ItemKind.LIBRARY,)) or known.other_role_knows(item)
-            or _installed(path)):
+    if (
+        known.knows_folder(key, (ItemKind.LIBRARY,))
+        or known.other_role_knows(item)
+        or _installed(path)
+    ):
         return Level.INFO, "a library beside those it uses", ()
     if _CODE.search(path) and known.knows_neighbour(key, _READ):
         return Level.LOW, "a library of installed code", ()
-    return (Level.HIGH, "machine code from a place it never loaded any from",
-            ("T1574.006", "AML.T0011.000"))
+    return (
+        Level.HIGH,
+        "machine code from a place it never loaded any from",
+        ("T1574.006", "AML.T0011.000"),
+    )
 
 
 def _installed(path: str) -> bool:
     return path.startswith(("/usr/lib/", "/lib/", "/lib64/", "/usr/lib64/", "/usr/bin/", "/bin/"))
 
 
-def _peer(item: Item) -> Verdict:
+def _peer(item: Item) -> Verdict:  # noqa: PLR0911 - one return per finding
     protocol, address, port = split_endpoint(item.item.removeprefix("accept "))
     if item.item.startswith("accept "):
         return Level.LOW, "a caller from a part of the network that never called", ()
@@ -161,8 +189,11 @@ def _peer(item: Item) -> Verdict:
     if port == 0:
         return Level.INFO, "an address it looked up without sending", ()
     where = address_class(address)
-    return (Level.HIGH, f"a connection it opened itself to a peer it never had ({where})",
-            ("T1071", "T1041", "AML.T0072"))
+    return (
+        Level.HIGH,
+        f"a connection it opened itself to a peer it never had ({where})",
+        ("T1071", "T1041", "AML.T0072"),
+    )
 
 
 def _listener(item: Item, known: Repertoire) -> Verdict:

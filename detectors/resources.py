@@ -11,6 +11,7 @@ distance over what is larger than usual, in which the direction "more load" is c
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Final
 
@@ -28,7 +29,7 @@ LOAD_FACTOR: Final = 10.0
 """Traffic up to this multiple of the learnt one lies within two standard deviations."""
 
 _SCALE_FLOOR: Final = 0.25
-"""Least standard deviation of a logarithm: a learning phase of seconds looks steadier than a day."""
+"""Least standard deviation of a logarithm: seconds of learning look steadier than a day."""
 
 _WINSOR: Final = 4.0
 """Standard deviations at which one wild window stops pulling the covariance."""
@@ -78,7 +79,7 @@ class ResourceModel:
         excess = self._excess(row)
         if excess is None:
             return None
-        return float(np.sqrt(max(0.0, excess @ self.precision @ excess)))
+        return math.sqrt(max(0.0, float(excess @ self.precision @ excess)))
 
     def _excess(self, row: Floats) -> Floats | None:
         if row.shape != (len(FEATURES),) or np.isinf(row).any():
@@ -106,10 +107,16 @@ class ResourceModel:
         for at in np.argsort(-parts, kind="stable"):
             feature = FEATURES[self.columns[at]]
             if parts[at] > 0:
-                found.append(FeatureShare(
-                    feature.name, feature.unit, float(row[self.columns[at]]),
-                    float(self.low[at]), float(self.high[at]), float(parts[at]),
-                ))
+                found.append(
+                    FeatureShare(
+                        feature.name,
+                        feature.unit,
+                        float(row[self.columns[at]]),
+                        float(self.low[at]),
+                        float(self.high[at]),
+                        float(parts[at]),
+                    )
+                )
         return tuple(found)
 
     def learned_high(self, name: str) -> float | None:
@@ -144,8 +151,9 @@ def fit(rows: Floats) -> ResourceModel:
     load = np.where(_FOLLOWS_LOAD[columns], np.log(LOAD_FACTOR) / 2 / scale, 0.0)
     covariance = _shrunk(deviations) + np.outer(load, load) + np.eye(len(columns))
     low, high = np.nanpercentile(rows[:, columns], [1, 99], axis=0)
-    return ResourceModel(columns.astype(np.int64), quartiles[1], scale,
-                         np.linalg.inv(covariance), low, high)
+    return ResourceModel(
+        columns.astype(np.int64), quartiles[1], scale, np.linalg.inv(covariance), low, high
+    )
 
 
 def _shrunk(deviations: Floats) -> Floats:

@@ -1,4 +1,4 @@
-"""Finds the sensitive class an item belongs to. The classes are data: `detectors.sensitive_rules`."""
+"""Finds the sensitive class an item belongs to. The classes are data: `detectors.rules`."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Final
 
 from detectors.assessment import Level
 from detectors.generalise import own_process
-from detectors.sensitive_rules import MARK_RULES, PUBLIC, RULES, MarkRule, Rule
+from detectors.rules import MARK_RULES, PUBLIC, RULES, MarkRule, Rule
 from detectors.window import Item, ItemKind
 
 _PUBLIC: Final = re.compile("|".join(PUBLIC))
@@ -41,7 +41,9 @@ class Sensitivity:
 
 def sensitivity(item: Item) -> Sensitivity | None:
     """Return the most serious sensitive class of an item, or None."""
-    found = [_from(rule) for rule in MARK_RULES if item.kind in rule.kinds and rule.mark in item.marks]
+    found = [
+        _from(rule) for rule in MARK_RULES if item.kind in rule.kinds and rule.mark in item.marks
+    ]
     by_name = _by_name(item.kind, own_process(item.item, item.pid))
     if by_name is not None:
         found.append(by_name)

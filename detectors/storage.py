@@ -29,12 +29,14 @@ def to_bytes(baseline: Baseline) -> bytes:
     head: dict[str, object] = {name: getattr(baseline, name) for name in _PLAIN}
     head["state"] = str(baseline.state)
     head["features"] = list(NAMES)
-    head["coverage"] = [list(pair) for pair in baseline.coverage_log]
+    head["coverage"] = [list(pair) for pair in baseline.sequences.coverage_log]
     head["repertoire"] = _pack_repertoire(baseline.repertoire)
-    head["models"] = {role: model.left_out for role, model in sorted(baseline.models.items())}
+    head["models"] = {
+        role: model.left_out for role, model in sorted(baseline.sequences.models.items())
+    }
     head["strides"] = {name: one.stride for name, one in sorted(baseline.calibrations.items())}
     arrays: Arrays = {}
-    for role, model in baseline.models.items():
+    for role, model in baseline.sequences.models.items():
         arrays[f"words/{role}"] = np.diff(model.words, prepend=np.uint64(0))
         arrays[f"counts/{role}"] = model.counts
     for channel, one in baseline.calibrations.items():
@@ -68,11 +70,13 @@ def from_bytes(data: bytes) -> Baseline:
 def _baseline(head: dict[str, Any], arrays: Arrays) -> Baseline:
     baseline = Baseline(**{name: head[name] for name in _PLAIN})
     baseline.state = BaselineState(head["state"])
-    baseline.coverage_log = [(int(known), int(total)) for known, total in head["coverage"]]
+    baseline.sequences.coverage_log = [
+        (int(known), int(total)) for known, total in head["coverage"]
+    ]
     baseline.repertoire = _unpack_repertoire(head["repertoire"])
     for role, left_out in head["models"].items():
         words = np.cumsum(arrays[f"words/{role}"], dtype=np.uint64)
-        baseline.models[role] = NgramModel(words, arrays[f"counts/{role}"], int(left_out))
+        baseline.sequences.models[role] = NgramModel(words, arrays[f"counts/{role}"], int(left_out))
     for channel, stride in head["strides"].items():
         baseline.calibrations[channel] = Calibration(arrays[f"calibration/{channel}"], int(stride))
     for name, array in arrays.items():

@@ -1,0 +1,73 @@
+"""System calls that reach beyond the process."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from detectors.assessment import Level
+from detectors.rules.rule import SYSCALL, Rule, calls
+
+RULES: Final = (
+    Rule(
+        "other-process",
+        SYSCALL,
+        calls("ptrace process_vm_readv process_vm_writev pidfd_getfd process_madvise kcmp"),
+        Level.CRITICAL,
+        "reaching into another process",
+        ("T1055.008", "T1003", "AML.T0090"),
+    ),
+    Rule(
+        "kernel-code",
+        SYSCALL,
+        calls(
+            "init_module finit_module delete_module kexec_load kexec_file_load "
+            "bpf iopl ioperm create_module syslog reboot swapon swapoff acct"
+        ),
+        Level.CRITICAL,
+        "changing the kernel",
+        ("T1547.006", "T1014"),
+    ),
+    Rule(
+        "namespace",
+        SYSCALL,
+        calls(
+            "mount umount2 move_mount open_tree fsopen fsmount fsconfig "
+            "mount_setattr pivot_root chroot setns unshare open_by_handle_at "
+            "name_to_handle_at"
+        ),
+        Level.CRITICAL,
+        "leaving or changing its container",
+        ("T1611", "AML.T0105"),
+    ),
+    Rule(
+        "privileges",
+        SYSCALL,
+        calls(
+            "setuid setgid setreuid setregid setresuid setresgid setfsuid "
+            "setfsgid setgroups capset keyctl add_key request_key sethostname "
+            "setdomainname settimeofday clock_settime personality"
+        ),
+        Level.HIGH,
+        "changing its own privileges or the host's identity",
+        ("T1548", "T1134"),
+    ),
+    Rule(
+        "exploit-helper",
+        SYSCALL,
+        calls(
+            "userfaultfd perf_event_open vmsplice add_key fanotify_init quotactl "
+            "lookup_dcookie modify_ldt uselib vm86 vm86old pkey_mprotect"
+        ),
+        Level.HIGH,
+        "a call used by exploits and seldom by servers",
+        ("T1068",),
+    ),
+    Rule(
+        "hidden-work",
+        SYSCALL,
+        calls("memfd_create memfd_secret io_uring_setup io_uring_register execveat"),
+        Level.MEDIUM,
+        "a call that can hide files or input and output",
+        ("T1620", "T1564"),
+    ),
+)

@@ -1,0 +1,61 @@
+"""Classes told by what the kernel noted beside the name."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from detectors.assessment import Level
+from detectors.rules.rule import EXEC, LIBRARY, MarkRule
+from detectors.window import ItemKind
+
+RULES: Final = (
+    MarkRule(
+        "socket-program",
+        EXEC,
+        "stdio-socket",
+        Level.CRITICAL,
+        "a program whose input or output is a network connection, as of a remote shell",
+        ("T1059.004", "T1071", "AML.T0072"),
+    ),
+    MarkRule(
+        "memory-program",
+        EXEC,
+        "memfd",
+        Level.CRITICAL,
+        "a program that exists in memory only",
+        ("T1620", "AML.T0050"),
+        invariant=True,
+    ),
+    MarkRule(
+        "deleted-program",
+        EXEC,
+        "deleted",
+        Level.CRITICAL,
+        "a program whose file was deleted",
+        ("T1070.004", "T1036"),
+    ),
+    MarkRule(
+        "memory-library",
+        LIBRARY,
+        "memfd",
+        Level.HIGH,
+        "machine code that exists in memory only",
+        ("T1620", "T1055"),
+    ),
+    MarkRule(
+        "deleted-library",
+        LIBRARY,
+        "deleted",
+        Level.HIGH,
+        "machine code whose file was deleted",
+        ("T1070.004", "T1574.006"),
+    ),
+    MarkRule(
+        "foreign-call",
+        frozenset(ItemKind),
+        "foreign",
+        Level.HIGH,
+        "a call through the 32-bit entry, which hides its number",
+        ("T1562",),
+    ),
+)

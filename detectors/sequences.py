@@ -1,0 +1,99 @@
+"""The call sequences of one workload: a model per role, and how well they cover what it does."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from detectors import words
+from detectors.assessment import SurprisingGram
+from detectors.ngram import NgramModel
+from detectors.window import Grams
+
+COVERAGE_WINDOWS: Final = 32
+"""Windows the coverage is measured over."""
+
+STRANGER_BITS: Final = float(words.GRAM_BITS)
+"""Surprisal of a call by a role without a model: any of 512 numbers, all alike."""
+
+
+@dataclass(slots=True)
+class Sequences:
+    """Models by role.
+
+    Attributes:
+        models: By role.
+        coverage_log: Newest last: calls known beforehand and all calls, per window.
+    """
+
+    models: dict[str, NgramModel] = field(default_factory=dict)
+    coverage_log: list[tuple[int, int]] = field(default_factory=list)
+
+    def learn(self, grams: Iterable[Grams]) -> None:
+        """Take one window's counts in, after measuring how much of it was known."""
+        known = total = 0
+        for one in grams:
+            model = self.models.setdefault(one.role, NgramModel())
+            known += int(one.counts[model.knows(one.words)].sum())
+            total += int(one.counts.sum())
+            model.learn(one.words, one.counts)
+        if total:
+            self.coverage_log.append((known, total))
+            del self.coverage_log[:-COVERAGE_WINDOWS]
+
+    @property
+    def coverage(self) -> float | None:
+        """Share of the latest windows' 7-gram counts that were known beforehand; None at first."""
+        total = sum(calls for _, calls in self.coverage_log)
+        return sum(known for known, _ in self.coverage_log) / total if total else None
+
+    def scores(self, grams: Iterable[Grams]) -> dict[str, float]:
+        """Return the mean surprisal of all calls and the bits of the distinct unseen 7-grams.
+
+        The second does not shrink when an attack's calls are mixed with harmless ones. Changes
+        nothing.
+
+        Returns:
+            ``sequence`` in bits per call and ``unseen`` in bits; empty if nothing was learnt or
+            no call was made.
+        """
+        bits, calls, unseen = 0.0, 0, 0.0
+        for one in grams:
+            surprisal, known = self._surprisal(one)
+            bits += float(surprisal @ one.counts.astype(np.float64))
+            calls += int(one.counts.sum())
+            unseen += float(surprisal[~known].sum())
+        if not calls or not self.models:
+            return {}
+        return {"sequence": bits / calls, "unseen": unseen}
+
+    def _surprisal(self, grams: Grams) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+        model = self.models.get(grams.role, NgramModel())
+        surprisal = model.surprisal(grams.words)
+        if surprisal is None:
+            surprisal = np.full(len(grams.words), STRANGER_BITS)
+        return surprisal, model.knows(grams.words)
+
+    def surprising(self, grams: Iterable[Grams], limit: int) -> tuple[SurprisingGram, ...]:
+        """Return the most surprising 7-grams, unseen ones first. Changes nothing."""
+        found: list[SurprisingGram] = []
+        for one in grams:
+            if one.role not in self.models:
+                continue
+            surprisal, known = self._surprisal(one)
+            found += [
+                SurprisingGram(
+                    role=one.role,
+                    calls=words.names(int(one.words[at])),
+                    count=int(one.counts[at]),
+                    surprisal_bits=float(surprisal[at]),
+                    seen=bool(known[at]),
+                )
+                for at in np.lexsort((one.words, -surprisal, known))[:limit]
+            ]
+        found.sort(key=lambda gram: (gram.seen, -gram.surprisal_bits))
+        return tuple(found[:limit])
