@@ -5,12 +5,13 @@ wrong and not from where. Only `agent.main` turns them into exit codes.
 """
 
 import inspect
+from typing import ClassVar
 
 
 class AgentError(Exception):
     """{0}."""
 
-    exit_code = 1
+    exit_code: ClassVar[int] = 1
 
     def __str__(self) -> str:
         """Return the message: the class's docstring, filled with the arguments."""
@@ -20,40 +21,40 @@ class AgentError(Exception):
 class KernelError(AgentError):
     """This kernel cannot run the agent: {0}. See `agent doctor` for what is missing."""
 
-    exit_code = 2
+    exit_code: ClassVar[int] = 2
 
 
 class NotRunningError(AgentError):
     """No agent answers at {0}. Start it with `agent run`, or with `systemctl start inferward`."""
 
-    exit_code = 3
+    exit_code: ClassVar[int] = 3
 
 
 class UnknownError(AgentError):
     """There is no {0} called {1!r}."""
 
-    exit_code = 4
+    exit_code: ClassVar[int] = 4
 
 
 class NotReadyError(AgentError):
     """{0} is not ready: {1}."""
 
-    exit_code = 5
+    exit_code: ClassVar[int] = 5
 
 
 class RefusedError(AgentError):
     """Refused: {0}."""
 
-    exit_code = 6
+    exit_code: ClassVar[int] = 6
 
 
 class PrivilegeError(AgentError):
     """{0} needs more privileges: run it as root, or with the capabilities in the unit file."""
 
-    exit_code = 77
+    exit_code: ClassVar[int] = 77
 
 
 class ConfigError(AgentError):
     """The configuration is wrong: {0}."""
 
-    exit_code = 78
+    exit_code: ClassVar[int] = 78

@@ -15,12 +15,18 @@ LEVELS: Final = ("debug", "info", "warning", "error")
 
 EVENTS: Final = (
     "agent.failed",
+    "baseline.set_aside",
     "control.client_gone",
     "control.garbage",
     "control.refused",
     "control.request_failed",
     "control.started",
     "control.stopped",
+    "ship.connected",
+    "ship.disconnected",
+    "ship.garbage",
+    "ship.outbox_failed",
+    "ship.outbox_set_aside",
 )
 """Every event name in use; a test holds the source to it."""
 

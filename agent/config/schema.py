@@ -105,7 +105,7 @@ class Response:
         check=checks.flag,
         words="level contain leaves accepted connections answering",
     )
-    breaker_count: int = key(5, checks.integer(1, 1000), "after so many distinct containments")
+    breaker_count: int = key(3, checks.integer(1, 1000), "after so many distinct containments")
     breaker_minutes: float = key(
         10.0, checks.number(0.1, 1440.0), "within so many minutes, stop acting and say so"
     )

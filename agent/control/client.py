@@ -2,7 +2,7 @@
 
 import socket
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Self
 
 from agent.control import wire
 from agent.errors import AgentError, NotRunningError, PrivilegeError
@@ -13,10 +13,12 @@ _TIMEOUT_S: Final = 30.0
 class RemoteError(AgentError):
     """{0}"""  # noqa: D415  (the daemon's own sentence)
 
-    def __init__(self, message: str, exit_code: int) -> None:
-        """Carry what the daemon said, and its exit code."""
-        super().__init__(message)
-        self.exit_code = exit_code
+    @classmethod
+    def carrying(cls, message: str, exit_code: int) -> Self:
+        """Return the daemon's own sentence as an error with the daemon's own exit code."""
+        kind = type(cls.__name__, (cls,), {"__doc__": cls.__doc__, "exit_code": exit_code})
+        error: Self = kind(message)
+        return error
 
 
 class NoAnswerError(AgentError):
@@ -25,8 +27,10 @@ class NoAnswerError(AgentError):
     exit_code = 2
 
 
-def request(run_dir: Path, op: str, /, *, timeout_s: float = _TIMEOUT_S, **args: object) -> Any:  # noqa: ANN401
+def request(run_dir: Path, op: str, /, *, timeout_s: float = _TIMEOUT_S, **args: Any) -> Any:  # noqa: ANN401
     """Ask the daemon whose run directory is `run_dir` to do `op`; return what it answers.
+
+    `timeout_s` bounds each of connecting, sending and waiting; every other name is an argument.
 
     Raises:
         NotRunningError: No daemon listens there.
@@ -49,5 +53,5 @@ def request(run_dir: Path, op: str, /, *, timeout_s: float = _TIMEOUT_S, **args:
         except (OSError, wire.WireError) as error:
             raise NotRunningError(path) from error
     if "error" in reply:
-        raise RemoteError(str(reply["error"]), int(reply["exit_code"]))
+        raise RemoteError.carrying(str(reply["error"]), int(reply["exit_code"]))
     return reply["result"]

@@ -8,7 +8,7 @@ from typing import Any, Final
 import msgpack
 
 SOCKET: Final = "control.sock"
-MAX_REQUEST_BYTES: Final = 64 * 1024
+MAX_REQUEST_BYTES: Final = 4 * 1024 * 1024  # a baseline is at most 2 MB
 MAX_REPLY_BYTES: Final = 16 * 1024 * 1024
 _LENGTH: Final = struct.Struct(">I")
 

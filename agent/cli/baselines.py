@@ -1,0 +1,150 @@
+"""The life of what was learned."""
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from agent.cli.options import AsJson, ConfigFile, colour, emit
+
+Workload = Annotated[str, typer.Argument(metavar="WORKLOAD", help="Name of the workload.")]
+
+
+def add(app: typer.Typer) -> None:
+    """Offer these commands."""
+    group = typer.Typer(help="Show and steer what was learned.", no_args_is_help=True)
+    codes = "Exit codes: 0; 3 not running; 4 no such workload; 5 the baseline is not ready."
+    group.command("list", epilog="Exit codes: 0; 3 not running.")(list_)
+    for command in (show, learn, diff, approve, export, forget):
+        group.command(epilog=codes)(command)
+    group.command("import", epilog=codes)(import_)
+    app.add_typer(group, name="baseline")
+
+
+def list_(*, config: ConfigFile = None, as_json: AsJson = False) -> None:
+    """List the baselines and how far they have come."""
+    from agent.render.lists import any_table
+
+    rows = _ask(config, "baseline_list")
+    text = "" if as_json else any_table(rows, "Nothing was learned yet.", colour=colour())
+    emit(rows, text, as_json=as_json)
+
+
+def show(workload: Workload, *, config: ConfigFile = None, as_json: AsJson = False) -> None:
+    """Show what one workload was learned to do."""
+    _page(_ask(config, "baseline_show", workload=workload), as_json=as_json)
+
+
+def learn(workload: Workload, *, config: ConfigFile = None, as_json: AsJson = False) -> None:
+    """Begin to learn this workload anew.
+
+    The old baseline is kept until the new one is ready.
+    """
+    _ask(config, "baseline_learn", workload=workload)
+    emit({"workload": workload}, f"{workload} is learning anew.", as_json=as_json)
+
+
+def diff(
+    workload: Workload,
+    other: Annotated[
+        Path | None, typer.Argument(metavar="[FILE]", help="An exported baseline.")
+    ] = None,
+    *,
+    config: ConfigFile = None,
+    as_json: AsJson = False,
+) -> None:
+    """Show what differs from an exported baseline.
+
+    Without a file: what waits for approval.
+    """
+    content = None if other is None else _read(other)
+    _page(_ask(config, "baseline_diff", workload=workload, other=content), as_json=as_json)
+
+
+def approve(
+    workload: Workload,
+    items: Annotated[
+        list[str] | None, typer.Argument(metavar="[ITEM]…", help="As `agent explain` writes them.")
+    ] = None,
+    *,
+    verdict: Annotated[
+        str | None, typer.Option(metavar="ID", help="All that this verdict calls new.")
+    ] = None,
+    config: ConfigFile = None,
+    as_json: AsJson = False,
+) -> None:
+    """Take what was new into the baseline as normal.
+
+    By name, or all that one verdict calls new.
+    """
+    if not items and verdict is None:
+        raise typer.BadParameter("name items, or a verdict with --verdict")
+    args = {"workload": workload, "items": items or [], "verdict": verdict}
+    answer = _ask(config, "baseline_approve", **args)
+    emit(answer, f"{workload}: approved as normal.", as_json=as_json)
+
+
+def export(
+    workload: Workload,
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="Where to write it.")],
+    *,
+    config: ConfigFile = None,
+    as_json: AsJson = False,
+) -> None:
+    """Write a baseline to a file."""
+    content: bytes = _ask(config, "baseline_export", workload=workload)
+    _write(file, content)
+    values = {"workload": workload, "file": str(file), "bytes": len(content)}
+    emit(values, f"{file}: {len(content)} bytes.", as_json=as_json)
+
+
+def import_(
+    workload: Workload,
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="As `export` wrote it.")],
+    *,
+    config: ConfigFile = None,
+    as_json: AsJson = False,
+) -> None:
+    """Take a baseline from a file instead of learning."""
+    answer = _ask(config, "baseline_import", workload=workload, content=_read(file))
+    emit(answer, f"{workload}: baseline taken from {file}.", as_json=as_json)
+
+
+def forget(workload: Workload, *, config: ConfigFile = None, as_json: AsJson = False) -> None:
+    """Delete a baseline.
+
+    The workload learns from nothing when it is seen again.
+    """
+    answer = _ask(config, "baseline_forget", workload=workload)
+    emit(answer, f"{workload}: the baseline is forgotten.", as_json=as_json)
+
+
+def _page(values: dict[str, Any], *, as_json: bool) -> None:
+    from agent.render.lists import page
+
+    emit(values, "" if as_json else page(values), as_json=as_json)
+
+
+def _ask(config: Path | None, op: str, **args: Any) -> Any:  # noqa: ANN401  (what the daemon answers)
+    from agent.config import load
+    from agent.control import request
+
+    return request(load(config).paths.run, op, **args)
+
+
+def _read(file: Path) -> bytes:
+    from agent.errors import AgentError
+
+    try:
+        return file.read_bytes()
+    except OSError as error:
+        raise AgentError(f"{file} cannot be read: {error.strerror}") from error
+
+
+def _write(file: Path, content: bytes) -> None:
+    from agent.errors import AgentError
+
+    try:
+        file.write_bytes(content)
+    except OSError as error:
+        raise AgentError(f"{file} cannot be written: {error.strerror}") from error

@@ -1,0 +1,148 @@
+"""Acting and undoing by hand; with the daemon dead, through the journal and the pinned maps."""
+
+from pathlib import Path
+from typing import Annotated, Any, Final
+
+import typer
+
+from agent.cli.options import AsJson, ConfigFile, colour, emit
+
+_NO_LOGIN: Final = 0xFFFFFFFF  # what the kernel says of a process that nobody logged in for
+
+
+def add(app: typer.Typer) -> None:
+    """Offer these commands."""
+    app.command(
+        epilog="Exit codes: 0 done; 4 no such workload; 6 refused by the breaker or a guard rail."
+    )(contain)
+    app.command(epilog="Exit codes: 0 released; 4 no such containment.")(release)
+    app.command(epilog="Exit codes: 0.")(containments)
+
+
+def contain(
+    target: Annotated[str, typer.Argument(help="Name of a watched workload.")],
+    *,
+    level: Annotated[
+        str,
+        typer.Option(
+            help="contain: no new connections; freeze: also stop every thread; kill: end them."
+        ),
+    ],
+    reason: Annotated[str, typer.Option(metavar="TEXT", help="Why; kept in the journal.")],
+    for_: Annotated[
+        str | None,
+        typer.Option("--for", metavar="SPAN", help="Until it ends by itself: 10m, 2h."),
+    ] = None,
+    force: Annotated[
+        bool, typer.Option("--force", help="Also with the breaker open; guard rails stay.")
+    ] = False,
+    config: ConfigFile = None,
+    as_json: AsJson = False,
+) -> None:
+    """Contain, freeze or kill a workload.
+
+    Every process of it, and those it will start. Works with the agent stopped, too.
+    """
+    from agent.cli.times import span_s
+    from agent.config import load
+
+    if level not in {"contain", "freeze", "kill"}:
+        raise typer.BadParameter("must be contain, freeze or kill", param_hint="--level")
+    settings = load(config)
+    for_s = settings.response.contain_for_s if for_ is None else span_s(for_)
+    args: dict[str, Any] = {"target": target, "level": level, "for_s": for_s, "reason": reason}
+    done = _contain(settings, {**args, "who": _operator(), "force": force})
+    emit(done, f"{target}: {level} is done. Undo: {done['undo']}", as_json=as_json)
+
+
+def release(
+    containment: Annotated[
+        str | None, typer.Argument(metavar="ID", help="Of the containment.")
+    ] = None,
+    *,
+    everything: Annotated[bool, typer.Option("--all", help="Release all there are.")] = False,
+    config: ConfigFile = None,
+    as_json: AsJson = False,
+) -> None:
+    """Give back what was contained.
+
+    Processes run on, connections are allowed again. Works with the agent stopped, too.
+    """
+    from agent.config import load
+
+    if (containment is None) != everything:
+        raise typer.BadParameter("name one ID, or give --all")
+    released = _release(load(config), containment)
+    names = ", ".join(row["workload"] for row in released) or "nothing was contained"
+    emit(released, f"Released: {names}.", as_json=as_json)
+
+
+def containments(*, config: ConfigFile = None, as_json: AsJson = False) -> None:
+    """List what is contained now."""
+    from agent.config import load
+    from agent.render.lists import containment_table
+
+    rows = [one.as_json() for one in _here(load(config)).live()]
+    emit(rows, "" if as_json else containment_table(rows, colour=colour()), as_json=as_json)
+
+
+def _contain(settings: Any, args: dict[str, Any]) -> dict[str, Any]:  # noqa: ANN401
+    from agent.control import request
+    from agent.errors import NotRunningError
+    from agent.response import workloads
+    from agent.response.containment import Step
+
+    try:
+        done: dict[str, Any] = request(settings.paths.run, "contain", **args)
+    except NotRunningError:
+        target = workloads.find(settings.paths.run, args["target"])
+        step = Step.from_label(args["level"])
+        facts = {name: args[name] for name in ("for_s", "reason", "who", "force")}
+        done = _here(settings).contain(target, step, **facts).as_json()
+    return done
+
+
+def _release(settings: Any, containment: str | None) -> list[dict[str, Any]]:  # noqa: ANN401
+    from agent.control import request
+    from agent.errors import NotRunningError
+
+    try:
+        args: dict[str, Any] = {"id": containment, "all": containment is None}
+        released: list[dict[str, Any]] = request(settings.paths.run, "release", **args)
+    except NotRunningError:
+        here = _here(settings)
+        given = here.release_all() if containment is None else [here.release(containment)]
+        return [one.as_json() for one in given]
+    return released
+
+
+def _here(settings: Any) -> Any:  # noqa: ANN401  (Settings and Containments, imported late)
+    """Open the journal and, where an agent has pinned it, the kernel's switch."""
+    from agent.response.breaker import Breaker
+    from agent.response.containments import Containments
+
+    bounds = settings.response
+    breaker = Breaker(bounds.breaker_count, bounds.breaker_minutes * 60)
+    return Containments(settings.paths.state, _switch(settings.paths.pins), breaker=breaker)
+
+
+def _switch(pins: Path) -> Any:  # noqa: ANN401  (a PinnedSwitch, imported late)
+    if not (pins / "contained").exists():
+        return None
+    from agent.response.pinned import PinnedSwitch
+    from probes import loader, schema
+
+    return PinnedSwitch.open(pins, schema.load(loader.OBJECT))
+
+
+def _operator() -> str:
+    """Return who logged in, also behind sudo: the name goes into the journal."""
+    import os
+    import pwd
+
+    login = Path("/proc/self/loginuid")
+    uid = int(login.read_text(encoding="ascii")) if login.exists() else _NO_LOGIN
+    try:
+        return pwd.getpwuid(os.getuid() if uid == _NO_LOGIN else uid).pw_name
+    except KeyError:
+        return f"uid {uid}"

@@ -1,0 +1,96 @@
+"""`agent status` for people."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from agent.render.amounts import amount, duration, facts
+from agent.render.table import paint, strong, table
+
+
+def status_text(status: Mapping[str, Any], *, colour: bool = False) -> str:
+    """Write what the daemon said about itself."""
+    parts = [_head(status, colour=colour), _workloads(status.get("workloads", ()), colour=colour)]
+    if sensors := status.get("sensors"):
+        rows = [
+            (name, amount("", s.get("events")), amount("", s.get("lost")))
+            for name, s in sensors.items()
+        ]
+        parts.append(table(("sensor", ">events", ">lost"), rows, colour=colour))
+    lost = {reason: count for reason, count in status.get("losses", {}).items() if count}
+    lines = [("losses", facts(lost) or "none")]
+    lines += [
+        (name, facts(status[name]) or "none")
+        for name in ("overhead", "outbox", "gpu")
+        if name in status
+    ]
+    lines.append(("containments", _containments(status.get("containments", ()))))
+    width = max(len(name) for name, _ in lines)
+    parts.append(
+        "\n".join(f"{strong(f'{name:<{width}}', colour=colour)}  {words}" for name, words in lines)
+    )
+    return "\n\n".join(parts)
+
+
+def _head(status: Mapping[str, Any], *, colour: bool) -> str:
+    up = duration(float(status.get("uptime_s", 0.0)))
+    line = f"{status['host']}: {paint(status['health'], colour=colour)}"
+    line += (
+        f" (tier {status['tier']}, up {up}, version {status['version']}, probe ABI {status['abi']})"
+    )
+    return "\n".join([line, *(f"  - {reason}" for reason in status.get("reasons", ()))])
+
+
+def _workloads(workloads: Any, *, colour: bool) -> str:  # noqa: ANN401  (a list of plain maps)
+    if not workloads:
+        return "No workload is watched. Name one: agent watch --name NAME --pid PID"
+    columns = (
+        "workload",
+        "engine",
+        "state",
+        ">processes",
+        "baseline",
+        "verdicts",
+        ">false alarms",
+        ">lost",
+    )
+    return table(columns, [_workload(workload) for workload in workloads], colour=colour)
+
+
+def _workload(workload: Mapping[str, Any]) -> tuple[str, ...]:
+    alarms = (
+        workload.get("realised_false_alarms_per_month"),
+        workload.get("nominal_false_alarms_per_month"),
+    )
+    return (
+        workload["name"],
+        workload.get("engine", ""),
+        workload["state"],
+        str(len(workload.get("pids", ()))),
+        _baseline(workload),
+        facts({level: n for level, n in workload.get("verdicts", {}).items() if n}) or "none",
+        " of ".join(amount("", value) for value in alarms) + "/month",
+        amount("", workload.get("loss", 0)),
+    )
+
+
+def _baseline(workload: Mapping[str, Any]) -> str:
+    """Say how far learning has come, or what the finished baseline covers."""
+    progress = workload.get("progress", {})
+    steps = {
+        "learning": (("windows", "min_windows", ""), ("quiet_s", "quiet_needed_s", " s quiet")),
+        "shadow": (("shadow_s", "shadow_needed_s", " s scored"),),
+    }.get(workload["state"], ())
+    words = [
+        f"{progress[have]:.0f} of {progress[need]:.0f}{unit}"
+        for have, need, unit in steps
+        if have in progress
+    ]
+    if words:
+        return ", ".join(words)
+    coverage = workload.get("coverage")
+    return "-" if coverage is None else f"covers {coverage:.1%}"
+
+
+def _containments(containments: Any) -> str:  # noqa: ANN401  (a list of plain maps)
+    live = [f"{c.get('workload', '')} {c.get('step', '')} ({c['id']})" for c in containments]
+    return ", ".join(live) or "none"

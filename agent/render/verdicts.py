@@ -1,0 +1,138 @@
+"""Verdicts for people: a line each, or one in full."""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any, Final
+
+from agent.render.amounts import amount, duration, moment, quantity
+from agent.render.table import paint, strong, table
+
+Verdict = Mapping[str, Any]
+
+_ATLAS_EDITION: Final = "5.6.0"
+_MAX_FEATURES: Final = 6
+_MAX_GRAMS: Final = 5
+_MAX_NOVEL: Final = 20
+
+
+def verdict_table(verdicts: Iterable[Verdict], *, colour: bool = False) -> str:
+    """Write a line for each verdict, in the order given."""
+    rows = [
+        (
+            moment(v["time_ns"]),
+            v["level"],
+            v["workload"],
+            v["summary"],
+            v.get("response", {}).get("action", ""),
+            v["id"],
+        )
+        for v in verdicts
+    ]
+    if not rows:
+        return "No verdicts."
+    return table(("time", "level", "workload", "what", "done", "id"), rows, colour=colour)
+
+
+def explanation(verdict: Verdict, *, colour: bool = False) -> str:
+    """Write one verdict in full, in the order in which a person on call needs it."""
+    level = paint(verdict["level"], colour=colour)
+    head = f"{verdict['summary']}\n{level} at {moment(verdict['time_ns'])} in {verdict['workload']}"
+    parts = [f"{head} ({verdict.get('engine') or 'no known engine'}) on {verdict['host']}"]
+    for title, lines in _sections(verdict):
+        found = list(lines)
+        if found:
+            parts.append(
+                "\n".join([strong(title, colour=colour), *(f"  {line}" for line in found)])
+            )
+    return "\n\n".join(parts)
+
+
+def _sections(verdict: Verdict) -> Iterator[tuple[str, Iterable[str]]]:
+    yield "Never seen before", _novel(verdict.get("novel", ()))
+    yield "Against what was learned", _features(verdict.get("features", ()))
+    yield "Unusual call sequences", _grams(verdict.get("grams", ()))
+    yield "Process", _tree(verdict.get("process") or {})
+    yield "Records around it", _records(verdict.get("records", ()))
+    yield "Techniques", _techniques(verdict.get("techniques", ()))
+    yield "Evidence", _evidence(verdict)
+    yield "What was done", _response(verdict)
+
+
+def _novel(items: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+    for item in items[:_MAX_NOVEL]:
+        words = f"{item['kind']} {item['item']}, by process {item['pid']}"
+        if item["count"] > 1:
+            words += f", {item['count']} times"
+        if reason := item.get("reason") or ("a sensitive thing" if item["sensitive"] else ""):
+            words += f": {reason}"
+        yield words
+    if len(items) > _MAX_NOVEL:
+        yield f"and {len(items) - _MAX_NOVEL} more"
+
+
+def _features(features: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+    for feature in features[:_MAX_FEATURES]:
+        unit = feature["unit"]
+        low, high = (quantity(feature[bound], unit) for bound in ("learned_low", "learned_high"))
+        value = quantity(feature["value"], unit)
+        share = f"share {feature['share']:.0%}"
+        yield f"{feature['name']} {value}, learned {low} to {high} ({share})"
+
+
+def _grams(grams: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+    for gram in grams[:_MAX_GRAMS]:
+        rarity = "rare" if gram.get("seen") else "never seen"
+        bits = f"{gram['surprisal_bits']:.0f} bits"
+        yield f"{' > '.join(gram['calls'])} ({rarity}, {bits}, {gram['count']} times)"
+
+
+def _tree(process: Mapping[str, Any]) -> Iterator[str]:
+    """Write the tree down to the process; `ancestry` begins with its parent."""
+    if not process:
+        return
+    elders = [
+        elder for elder in reversed(process.get("ancestry", ())) if elder["pid"] != process["pid"]
+    ]
+    for depth, node in enumerate([*elders, process]):
+        role = f" [{node['role']}]" if node.get("role") else ""
+        branch = "   " * (depth - 1) + "└─ " if depth else ""
+        yield f"{branch}{node['pid']} {node['exe'] or '?'}{role}"
+    if command := " ".join(process.get("cmdline", ())):
+        yield f"command: {command}"
+    yield f"user {process.get('uid', '?')}, cgroup {process.get('cgroup') or '?'}"
+
+
+def _records(records: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+    for record in records:
+        yield "  ".join(amount(name, value) for name, value in record.items())
+
+
+def _techniques(techniques: Sequence[str]) -> Iterator[str]:
+    atlas = [name for name in techniques if name.startswith("AML.")]
+    attack = [name for name in techniques if not name.startswith("AML.")]
+    if attack:
+        yield f"ATT&CK: {', '.join(attack)}"
+    if atlas:
+        yield f"ATLAS {_ATLAS_EDITION}: {', '.join(atlas)}"
+
+
+def _evidence(verdict: Verdict) -> Iterator[str]:
+    if verdict.get("p_value") is not None:
+        yield f"ordinary windows at least as unusual: {verdict['p_value']:.3%}"
+    if verdict.get("budget_spent") is not None:
+        yield f"false-alarm budget spent: {verdict['budget_spent']:.1%}"
+    if lost := verdict.get("window", {}).get("lost"):
+        yield f"lost in this window: {lost} records, so this may not be all"
+    baseline = verdict.get("baseline", {})
+    if baseline.get("age_s") is not None:
+        yield f"baseline: {duration(baseline['age_s'])} old, {baseline.get('windows', '?')} windows"
+    if baseline.get("coverage") is not None:
+        yield f"baseline covers {baseline['coverage']:.1%} of what the kernel counted"
+
+
+def _response(verdict: Verdict) -> Iterator[str]:
+    response = verdict.get("response") or {}
+    state = response.get("state") or "no action was asked for"
+    yield f"{response.get('action') or 'nothing'}: {state}"
+    if response.get("undo"):
+        yield f"undo:    {response['undo']}"
+    yield f"approve: agent baseline approve {verdict['workload']} --verdict {verdict['id']}"
