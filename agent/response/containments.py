@@ -1,0 +1,304 @@
+"""Contain, release, list, expire, recover: what the daemon and the command line both use.
+
+Everything that must survive either of them is in the journal and in the
+kernel's maps; an object of this class can be thrown away at any point, also by
+SIGKILL in the middle of a step, and the next one finishes or undoes the step.
+"""
+
+import os
+import secrets
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from pathlib import Path
+
+from agent.errors import RefusedError, UnknownError
+from agent.response.breaker import Breaker
+from agent.response.containment import (
+    NANOSECONDS,
+    Containment,
+    Event,
+    State,
+    Step,
+    Target,
+    later,
+)
+from agent.response.freeze import Freezer, Hold
+from agent.response.guard import Guard
+from agent.response.ledger import Ledger
+from agent.response.processes import STOPPED_STATES, Process
+from agent.response.switch import ContainmentSwitch, Switched, SwitchError
+from agent.response.tree import Tree
+
+
+class BreakerOpenError(RefusedError):
+    """Refused: {0} containments began within {1:.0f} min; --force if you are sure."""
+
+
+class NoSwitchError(SwitchError):
+    """The kernel's switch is not there: start `agent run` once. A freeze works without it."""
+
+
+class Containments:
+    """The containments of this host.
+
+    Safe against other processes and threads: every act holds the journal's lock.
+
+    Args:
+        state: The state directory, where the journal is.
+        switch: The kernel's switch; None where no agent has loaded it since the host started.
+        guard: What is never touched.
+        breaker: When to stop acting.
+        fault: Called with the name of every point at which a crash is told apart by the journal.
+    """
+
+    def __init__(
+        self,
+        state: Path,
+        switch: ContainmentSwitch | None,
+        guard: Guard | None = None,
+        breaker: Breaker | None = None,
+        fault: Callable[[str], None] = lambda _point: None,
+    ) -> None:
+        self._ledger = Ledger(state)
+        self._switch = switch
+        self._guard = guard or Guard(frozenset({os.getpid()}))
+        self._breaker = breaker or Breaker()
+        self._freezer = Freezer.of_this_host(self._guard)
+        self._fault = fault
+
+    def contain(  # noqa: PLR0913 - what, how far, how long, why and who: one order
+        self,
+        target: Target,
+        step: Step,
+        for_s: float | None,
+        reason: str,
+        who: str,
+        *,
+        force: bool = False,
+    ) -> Containment:
+        """Take a step against a workload, and return when it is taken.
+
+        A workload has one containment at a time: a further call raises its
+        step, never lowers it, and prolongs it.
+
+        Args:
+            target: The workload.
+            step: CONTAIN, FREEZE or KILL.
+            for_s: Seconds until it ends by itself; None: when released.
+            reason: For people.
+            who: "agent", or the operator.
+            force: Act although the breaker is open. No guard rail yields to it.
+
+        Raises:
+            RefusedError: By a guard rail, by the breaker, or because `step` is none to take.
+            JournalError: It cannot be recorded; nothing was done.
+            SwitchError: The kernel refused, and without it this step is nothing.
+        """
+        if step < Step.CONTAIN:
+            raise RefusedError(f"{step.label} is not something that is done to a workload")
+        if step is Step.CONTAIN and self._switch is None:
+            raise NoSwitchError
+        with self._ledger.journal.locked():
+            self._ledger.load()
+            tree = Tree(target, self._switch)
+            found = tree.processes()
+            self._guard.check(target, found)
+            before = self._ledger.live_of(target.workload_id)
+            if before is not None and before.state is State.RELEASING:
+                self._release(before, before.why_ended)
+                before = None
+            until_ns = time.monotonic_ns() + int(for_s * NANOSECONDS) if for_s else 0
+            if before is not None and before.step >= step and before.state is State.DONE:
+                return self._prolong(before, until_ns)
+            if before is None:
+                self._ask_breaker(force=force)
+            new = Containment(
+                id=_new_id(),
+                target=target,
+                step=step,
+                reason=reason,
+                who=who,
+                boot=self._ledger.boot,
+                begun_unix_ns=time.time_ns(),
+                until_ns=until_ns,
+            )
+            intent = self._plan(new if before is None else before.raised(new), tree, found)
+            self._fault("intended")
+            intent = self._ledger.begin(intent)
+            self._fault("intent")
+            return self._act(intent, tree)
+
+    def _plan(self, intent: Containment, tree: Tree, found: Mapping[int, Process]) -> Containment:
+        """Note what a freeze must know to be undone: who had stopped already, and which cgroup."""
+        if intent.step < Step.FREEZE or intent.planned:
+            return intent
+        stopped = sorted(
+            process.id for process in found.values() if process.state in STOPPED_STATES
+        )
+        own = self._freezer.own_cgroup(tree)
+        return replace(intent, planned=True, stopped_before=tuple(stopped), cgroup=own)
+
+    def release(self, containment_id: str, why: str = "released by hand") -> Containment:
+        """Give a workload back; raises UnknownError, JournalError or SwitchError."""
+        with self._ledger.journal.locked():
+            self._ledger.load()
+            known = self._ledger.known.get(containment_id)
+            if known is None or not known.live:
+                raise UnknownError("live containment", containment_id)
+            return self._release(known, why)
+
+    def release_all(self, why: str = "released by hand") -> tuple[Containment, ...]:
+        """Give every workload back; raises JournalError or SwitchError."""
+        with self._ledger.journal.locked():
+            self._ledger.load()
+            return tuple(self._release(one, why) for one in self._ledger.live())
+
+    def list(self) -> tuple[Containment, ...]:
+        """Return every containment the journal still knows, ended ones too, oldest first."""
+        with self._ledger.journal.locked():
+            self._ledger.load()
+            return tuple(self._ledger.known.values())
+
+    def live(self) -> tuple[Containment, ...]:
+        """Return what is contained now, oldest first; cheap while nothing changes."""
+        if self._ledger.journal.changed():
+            return tuple(containment for containment in self.list() if containment.live)
+        return self._ledger.live()
+
+    def breaker_open(self) -> bool:
+        """Return whether acting without being asked is over for now."""
+        self.live()
+        return self._breaker.open(self._ledger.known.values(), time.time_ns())
+
+    def expire(self, now_ns: int) -> tuple[Containment, ...]:
+        """Release what has come to its end; `now_ns` is CLOCK_MONOTONIC.
+
+        The kernel's part of a containment ends by itself at that time; stopped
+        processes and a frozen cgroup wait for this, or for `agent release`.
+        """
+        if not any(containment.expired(now_ns) for containment in self.live()):
+            return ()
+        with self._ledger.journal.locked():
+            self._ledger.load()
+            due = [one for one in self._ledger.live() if one.expired(now_ns)]
+            return tuple(self._release(one, "expired") for one in due)
+
+    def recover(self, names: Mapping[int, str] | None = None) -> tuple[Containment, ...]:
+        """Bring host and journal together after a crash; returns what was touched.
+
+        A step that was begun is finished, unless its time is over; a release
+        that was begun is finished; what was contained is contained again in
+        case the kernel's maps are new. What the kernel contains and the
+        journal does not list is listed from now on.
+
+        Args:
+            names: Workload names by number, for those the journal does not know.
+
+        Raises:
+            JournalError, SwitchError: As for `contain`.
+        """
+        with self._ledger.journal.locked():
+            self._ledger.load()
+            now_ns = time.monotonic_ns()
+            touched = [self._resume(one, now_ns) for one in self._ledger.live()]
+            listed = {containment.target.workload_id for containment in self._ledger.live()}
+            told = {} if self._switch is None else self._switch.switched()
+            for workload_id, switched in told.items():
+                if workload_id not in listed:
+                    name = (names or {}).get(workload_id, f"workload {workload_id}")
+                    touched.append(self._adopt(Target(name, workload_id), switched))
+            self._ledger.compact()
+            return tuple(touched)
+
+    def _act(self, containment: Containment, tree: Tree) -> Containment:
+        """Do what was recorded as intent, from whatever point it has come to."""
+        containment = self._switch_on(containment)
+        self._fault("switched")
+        if containment.step is Step.CONTAIN:
+            return self._ledger.note(containment, Event.DONE, durable=True)
+        hold = self._freezer.hold(tree, containment.cgroup)
+        self._fault("stopped")
+        containment = self._ledger.note(
+            containment,
+            Event.HELD,
+            how=hold.how,
+            cgroup=hold.cgroup,
+            processes=[str(process) for process in hold.processes],
+            running=[str(process) for process in hold.running],
+        )
+        self._fault("held")
+        if containment.step is Step.FREEZE:
+            return self._ledger.note(containment, Event.DONE, durable=True)
+        left = self._freezer.kill(tree, hold)
+        self._fault("killed")
+        if self._switch is not None:
+            self._switch.clear(containment.target.workload_id)
+        why = "killed" if not left else f"killed; {len(left)} processes wait for the kernel to die"
+        return self._ledger.note(containment, Event.ENDED, durable=True, why=why)
+
+    def _switch_on(self, containment: Containment) -> Containment:
+        if self._switch is None:
+            return self._ledger.note(containment, Event.SWITCHED, kernel=False)
+        level = min(containment.step, Step.FREEZE)
+        try:
+            self._switch.set(containment.target.workload_id, level, containment.until_ns)
+        except SwitchError:
+            if containment.step is Step.CONTAIN:
+                self._ledger.note(containment, Event.RELEASE, why="the kernel refused the switch")
+                self._ledger.note(containment, Event.RELEASED, durable=True)
+                raise
+            # A freeze works by signals alone; the record says that the kernel does not help.
+            return self._ledger.note(containment, Event.SWITCHED, kernel=False)
+        return self._ledger.note(containment, Event.SWITCHED, kernel=True)
+
+    def _release(self, containment: Containment, why: str) -> Containment:
+        if containment.state is not State.RELEASING:
+            containment = self._ledger.note(containment, Event.RELEASE, durable=True, why=why)
+        self._fault("release")
+        if self._switch is not None:
+            self._switch.clear(containment.target.workload_id)
+        self._fault("cleared")
+        if containment.step >= Step.FREEZE:
+            tree = Tree(containment.target, self._switch)
+            hold = Hold("", containment.cgroup, containment.processes, ())
+            self._freezer.let_go(tree, hold, containment.stopped_before)
+        self._fault("continued")
+        return self._ledger.note(containment, Event.RELEASED, durable=True)
+
+    def _resume(self, containment: Containment, now_ns: int) -> Containment:
+        if containment.state is State.RELEASING:
+            return self._release(containment, containment.why_ended)
+        if containment.expired(now_ns):
+            return self._release(containment, "expired")
+        return self._act(containment, Tree(containment.target, self._switch))
+
+    def _adopt(self, target: Target, switched: Switched) -> Containment:
+        tree = Tree(target, self._switch)
+        found = Containment(
+            id=_new_id(),
+            target=target,
+            step=switched.step,
+            reason="the kernel contains it, and no record says why",
+            who="agent",
+            boot=self._ledger.boot,
+            begun_unix_ns=time.time_ns(),
+            until_ns=switched.until_ns,
+        )
+        return self._act(self._ledger.begin(found), tree)
+
+    def _prolong(self, containment: Containment, until_ns: int) -> Containment:
+        end_ns = later(containment.until_ns, until_ns)
+        containment = self._ledger.note(containment, Event.EXTENDED, durable=True, until_ns=end_ns)
+        return self._switch_on(containment)
+
+    def _ask_breaker(self, *, force: bool) -> None:
+        now_ns = time.time_ns()
+        if not force and self._breaker.open(self._ledger.known.values(), now_ns):
+            counted = self._breaker.counted(self._ledger.known.values(), now_ns)
+            raise BreakerOpenError(counted, self._breaker.window_s / 60)
+
+
+def _new_id() -> str:
+    """Return an id that sorts by time and is short enough to type."""
+    return f"{time.time_ns() // 1_000_000:x}-{secrets.token_hex(2)}"

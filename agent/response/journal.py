@@ -1,0 +1,293 @@
+"""The journal of containments: what is about to be done, on disk before it is done.
+
+One record a line: the CRC-32 of the JSON in eight hex digits, a space, the
+JSON. The file is filled with NUL bytes from the start, so that writing inside
+it takes no new block: a full disk stops nothing. A spare of the same size lies
+ready for compaction, which writes the live containments there and renames it.
+(On a copy-on-write file system a full disk may refuse even that.)
+"""
+
+import fcntl
+import json
+import os
+import time
+import zlib
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from agent.errors import AgentError, NotReadyError
+
+RESERVED_BYTES: Final = 1 << 20
+"""Per file: a containment of 1,000 processes takes about 40 kB in all."""
+
+COMPACT_FROM: Final = 0.75
+"""Fill at which only live and recent containments are carried on."""
+
+LOCK_WAIT_S: Final = 10.0
+"""Longer than any holder takes: the slowest step waits 2 s for a tree to stop."""
+
+LOCK_POLL_S: Final = 0.005
+
+
+class JournalError(AgentError):
+    """The containment journal {0} cannot be written: {1}. What is not recorded is not done."""
+
+    exit_code = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What a journal file holds.
+
+    Attributes:
+        records: Those whose checksum is right, oldest first.
+        bad_lines: Lines before the last whose checksum is wrong: something wrote over them.
+        torn: The last line is incomplete, as a power cut leaves it: its act was not done yet.
+        end: Offset in bytes where the next record goes.
+    """
+
+    records: tuple[dict[str, Any], ...]
+    bad_lines: int
+    torn: bool
+    end: int
+
+
+def encode(record: Mapping[str, Any]) -> bytes:
+    """Return `record` as one journal line."""
+    text = json.dumps(record, separators=(",", ":"), sort_keys=True).encode()
+    return b"%08x %s\n" % (zlib.crc32(text), text)
+
+
+def decode(content: bytes) -> Reading:
+    """Read a whole journal file; never raises, whatever it holds."""
+    used = content.rstrip(b"\0")
+    lines = used.split(b"\n")
+    tail = lines.pop()
+    parsed = [_line(line) for line in lines]
+    last_bad = bool(parsed) and parsed[-1] is None and not tail
+    bad = parsed.count(None) - last_bad
+    end = len(used) - len(tail) - (len(lines[-1]) + 1 if last_bad else 0)
+    return Reading(
+        tuple(record for record in parsed if record is not None), bad, bool(tail) or last_bad, end
+    )
+
+
+def _line(line: bytes) -> dict[str, Any] | None:
+    checksum, _, text = line.partition(b" ")
+    if b"%08x" % zlib.crc32(text) != checksum:
+        return None
+    try:
+        record = json.loads(text)
+    except ValueError:
+        return None
+    return record if isinstance(record, dict) else None
+
+
+class Journal:
+    """The journal in one state directory, shared by daemon and command line through a lock file.
+
+    Every method but `locked` wants the lock to be held.
+
+    Args:
+        state: The state directory; made if it is not there.
+        reserved_bytes: Size of the journal and of its spare.
+
+    Attributes:
+        set_aside: Where corrupt journals were moved to, oldest first: the agent is degraded.
+        lost_lines: Lines of those that could not be read.
+        torn: Incomplete last lines dropped.
+    """
+
+    def __init__(self, state: Path, reserved_bytes: int = RESERVED_BYTES) -> None:
+        """Touch nothing yet."""
+        self._state = state
+        self._path = state / "journal"
+        self._spare = state / "journal.spare"
+        self._reserved_bytes = reserved_bytes
+        self._fd = -1
+        self._inode = 0
+        self._end = 0
+        self.set_aside: list[Path] = []
+        self.lost_lines = 0
+        self.torn = 0
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Hold the journal against every other process and thread.
+
+        Raises:
+            NotReadyError: Somebody else has held it for `LOCK_WAIT_S`.
+            JournalError: The state directory cannot be written.
+        """
+        try:
+            self._state.mkdir(mode=0o700, parents=True, exist_ok=True)
+            fd = os.open(
+                self._state / "journal.lock",
+                os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW,
+                0o600,
+            )
+        except OSError as error:
+            raise JournalError(self._path, error.strerror) from error
+        try:
+            self._wait(fd)
+            yield
+        finally:
+            os.close(fd)
+
+    def _wait(self, fd: int) -> None:
+        give_up = time.monotonic() + LOCK_WAIT_S
+        while True:
+            try:
+                fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                if time.monotonic() > give_up:
+                    raise NotReadyError(
+                        "the containment journal", "somebody else is writing it"
+                    ) from None
+                time.sleep(LOCK_POLL_S)
+            else:
+                return
+
+    def read(self) -> tuple[dict[str, Any], ...]:
+        """Return all records, oldest first.
+
+        A corrupt journal is set aside under a name that tells when, and a new
+        one carries on with the records whose checksum is right.
+
+        Raises:
+            JournalError: It cannot be opened or made.
+        """
+        try:
+            self._open()
+            reading = decode(os.pread(self._fd, self._reserved_bytes, 0))
+            self._end = reading.end
+            if reading.torn:
+                self.torn += 1
+                self._erase(reading.end)
+            if reading.bad_lines:
+                self.lost_lines += reading.bad_lines
+                self.set_aside_for(reading.records)
+        except OSError as error:
+            raise JournalError(self._path, error.strerror) from error
+        return reading.records
+
+    def append(self, record: Mapping[str, Any], *, durable: bool) -> None:
+        """Write one record behind the last.
+
+        Args:
+            record: JSON values.
+            durable: Wait for the disk. Without it the record outlives this process, not a power
+                cut; and a power cut undoes by itself whatever was done to processes.
+
+        Raises:
+            JournalError: It cannot be written, or is full.
+        """
+        line = encode(record)
+        if self._end + len(line) > self._reserved_bytes:
+            raise JournalError(self._path, "it is full")
+        try:
+            _write(self._fd, line, self._end)
+            if durable:
+                os.fdatasync(self._fd)
+        except OSError as error:
+            raise JournalError(self._path, error.strerror) from error
+        self._end += len(line)
+
+    def changed(self) -> bool:
+        """Return whether anybody else wrote since the last `read` here; needs no lock."""
+        try:
+            return self._path.stat().st_ino != self._inode or os.pread(
+                self._fd, 1, self._end
+            ) not in {b"", b"\0"}
+        except OSError:
+            return True
+
+    @property
+    def crowded(self) -> bool:
+        """Whether it is time for `compact`."""
+        return self._end > COMPACT_FROM * self._reserved_bytes
+
+    def compact(self, records: Iterable[Mapping[str, Any]]) -> None:
+        """Replace the journal by `records`, at once or not at all; raises JournalError."""
+        content = b"".join(encode(record) for record in records)
+        if len(content) > self._reserved_bytes:
+            raise JournalError(self._path, "what is live does not fit")
+        try:
+            fd = self._reserve(self._spare)
+            try:
+                _write(fd, content.ljust(self._reserved_bytes, b"\0"), 0)
+                os.fsync(fd)
+            finally:
+                os.close(fd)
+            self._spare.replace(self._path)
+            self._open()
+        except OSError as error:
+            raise JournalError(self._path, error.strerror) from error
+        self._end = len(content)
+
+    def _open(self) -> None:
+        try:
+            named = self._path.stat().st_ino
+        except FileNotFoundError:
+            named = 0
+        if self._fd >= 0 and named == self._inode:
+            return
+        if self._fd >= 0:
+            os.close(self._fd)
+            self._fd = -1
+        self._fd = self._reserve(self._path)
+        self._inode = os.fstat(self._fd).st_ino
+        try:
+            os.close(self._reserve(self._spare))
+        except OSError:
+            # No room for the spare now: `compact` tries again, and says so if it must fail.
+            self._spare.unlink(missing_ok=True)
+        _sync_directory(self._state)
+
+    def _reserve(self, path: Path) -> int:
+        fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+        missing = self._reserved_bytes - os.fstat(fd).st_size
+        if missing > 0:
+            try:
+                _write(fd, bytes(missing), self._reserved_bytes - missing)
+                os.fsync(fd)
+            except OSError:
+                os.close(fd)
+                raise
+        return fd
+
+    def _erase(self, start: int) -> None:
+        _write(self._fd, bytes(self._reserved_bytes - start), start)
+        os.fdatasync(self._fd)
+
+    def set_aside_for(self, good: Iterable[Mapping[str, Any]]) -> None:
+        """Keep the corrupt journal by another name, carry on with `good`; raises JournalError."""
+        aside = (
+            self._state
+            / f"journal.corrupt-{time.strftime('%Y%m%dT%H%M%SZ', time.gmtime())}-{self._inode}"
+        )
+        try:
+            os.link(self._path, aside)
+        except OSError as error:
+            raise JournalError(self._path, error.strerror) from error
+        self.set_aside.append(aside)
+        self.compact(good)
+
+
+def _write(fd: int, content: bytes, offset: int) -> None:
+    """Write all of `content`: a short write, as at a quota, goes on until the error shows."""
+    view = memoryview(content)
+    while view:
+        written = os.pwrite(fd, view, offset)
+        view, offset = view[written:], offset + written
+
+
+def _sync_directory(path: Path) -> None:
+    fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)

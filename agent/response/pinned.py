@@ -1,0 +1,118 @@
+"""The kernel's switch in pinned maps: it works without a daemon, and outlives it.
+
+Values are `struct containment` and `struct member` of probes/events.h, laid out
+by the object's own type information.
+"""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+
+from agent.response.containment import Step
+from agent.response.switch import Switched, SwitchError
+from probes.errors import ProbeError
+from probes.maps import BpfMap
+from probes.schema import Schema
+
+LEVELS: Final = {Step.CONTAIN: "CONTAIN_NETWORK", Step.FREEZE: "CONTAIN_FREEZE"}
+
+
+class PinnedSwitch:
+    """A `ContainmentSwitch` over the maps `contained` and `members`.
+
+    Args:
+        contained: Array by workload number of `struct containment`.
+        members: Hash by thread group of `struct member`.
+        schema: Of the object the maps belong to.
+    """
+
+    def __init__(self, contained: BpfMap, members: BpfMap, schema: Schema) -> None:
+        self._contained = contained
+        self._members = members
+        self._value = schema.dtype("containment")
+        self._member = schema.dtype("member")
+        levels = schema.enum("containment_level")
+        self._levels = {step: levels[name] for step, name in LEVELS.items()}
+        self._steps = {level: step for step, level in self._levels.items()}
+
+    @classmethod
+    def open(cls, pins: Path, schema: Schema) -> "PinnedSwitch | None":
+        """Open the maps under `pins`; None where no agent has pinned them since the host started.
+
+        Raises:
+            SwitchError: They are there and cannot be opened.
+        """
+        if not (pins / "contained").exists():
+            return None
+        try:
+            contained, members = (BpfMap.pinned(pins, name) for name in ("contained", "members"))
+            return cls(contained, members, schema)
+        except ProbeError as error:
+            raise SwitchError(error) from error
+
+    def set(self, workload_id: int, step: Step, until_ns: int) -> None:
+        """Contain or freeze the workload; see `ContainmentSwitch`."""
+        value = np.zeros(1, self._value)
+        value["level"], value["until_ns"] = self._levels[step], until_ns
+        self._write(workload_id, value.tobytes())
+
+    def clear(self, workload_id: int) -> None:
+        """Contain the workload no longer."""
+        self._write(workload_id, bytes(self._value.itemsize))
+
+    def get(self, workload_id: int) -> Switched | None:
+        """Return what the kernel is told; None for nothing."""
+        try:
+            value = self._contained.get(_key(workload_id))
+        except ProbeError as error:
+            raise SwitchError(error) from error
+        return None if value is None else self._switched(np.frombuffer(value, self._value)[0])
+
+    def switched(self) -> Mapping[int, Switched]:
+        """Return every workload that the kernel is told to contain."""
+        keys, values = self._items(self._contained)
+        told = {
+            int(key): self._switched(value)
+            for key, value in zip(
+                keys.view("u4").ravel(), values.view(self._value).ravel(), strict=True
+            )
+        }
+        return {workload: value for workload, value in told.items() if value is not None}
+
+    def members(self) -> Mapping[int, tuple[int, int]]:
+        """Return thread group → (workload number, role)."""
+        keys, values = self._items(self._members)
+        pids = keys.view("u4").ravel().tolist()
+        members = values.view(self._member).ravel()
+        facts = zip(members["workload"].tolist(), members["role"].tolist(), strict=True)
+        return dict(zip(pids, facts, strict=True))
+
+    def workload_of(self, pid: int) -> int | None:
+        """Return the workload that the kernel lists this thread group for; None for none."""
+        try:
+            value = self._members.get(_key(pid))
+        except ProbeError as error:
+            raise SwitchError(error) from error
+        return None if value is None else int(np.frombuffer(value, self._member)[0]["workload"])
+
+    def _switched(self, value: np.void) -> Switched | None:
+        step = self._steps.get(int(value["level"]))
+        return None if step is None else Switched(step, int(value["until_ns"]))
+
+    def _write(self, workload_id: int, value: bytes) -> None:
+        try:
+            self._contained.set(_key(workload_id), value)
+        except ProbeError as error:
+            raise SwitchError(error) from error
+
+    def _items(self, source: BpfMap) -> tuple[np.ndarray, np.ndarray]:
+        try:
+            return source.items()
+        except ProbeError as error:
+            raise SwitchError(error) from error
+
+
+def _key(number: int) -> bytes:
+    return np.uint32(number).tobytes()

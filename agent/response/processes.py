@@ -1,0 +1,157 @@
+"""What `/proc` says of a process: who it is, and whether every thread of it has stopped.
+
+A process that exits while it is read is normal: the answer is None, or "gone".
+"""
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from agent.response.containment import ProcessId
+
+PF_KTHREAD: Final = 0x00200000  # include/linux/sched.h
+STOP_PENDING: Final = 1 << (19 - 1)  # SIGSTOP in the masks of /proc/PID/status
+STOPPED_STATES: Final = frozenset("Tt")
+GONE_STATES: Final = frozenset("ZX")
+PROC: Final = "/proc"
+
+
+@dataclass(frozen=True, slots=True)
+class Process:
+    """One reading of /proc/PID/stat.
+
+    Attributes:
+        id: Pid and start time.
+        parent: Thread group that gets its exit signal.
+        kernel: Whether it is a kernel thread.
+        state: Letter of its main thread.
+        gone: Every thread of it has exited.
+    """
+
+    id: ProcessId
+    parent: int
+    kernel: bool
+    state: str
+    gone: bool
+
+
+def read_process(pid: int) -> Process | None:
+    """Return what /proc/`pid`/stat says now, or None if there is no such process."""
+    fields = _stat(f"{PROC}/{pid}/stat")
+    if fields is None:
+        return None
+    # A main thread may have exited while others still run.
+    gone = fields[0] in GONE_STATES and thread_states(pid) <= GONE_STATES
+    kernel = bool(int(fields[6]) & PF_KTHREAD)
+    return Process(ProcessId(pid, int(fields[19])), int(fields[1]), kernel, fields[0], gone)
+
+
+def exists(process: ProcessId) -> bool:
+    """Return whether this very process is still there, as more than a zombie."""
+    found = read_process(process.pid)
+    return found is not None and found.id == process and not found.gone
+
+
+def held(pid: int) -> bool:
+    """Return whether no thread of `pid` can return to user space before it is continued.
+
+    A thread counts as held when it has stopped, or when it sleeps
+    uninterruptibly (the parent of a vfork, a thread waiting for a disk) with a
+    stop waiting for it: that is taken before it returns. A process that is
+    gone is held.
+    """
+    states = thread_states(pid)
+    if states <= STOPPED_STATES | GONE_STATES:
+        return True
+    if not states <= STOPPED_STATES | GONE_STATES | {"D"}:
+        return False
+    return bool(states & STOPPED_STATES) or stop_pending(pid)
+
+
+def stopped(pid: int) -> bool:
+    """Return whether a stop has hit `pid` or waits for it: whether SIGCONT would change it."""
+    return bool(thread_states(pid) & STOPPED_STATES) or stop_pending(pid)
+
+
+def thread_states(pid: int) -> set[str]:
+    """Return the state letters of all threads of `pid`; empty if it is gone."""
+    states = set()
+    for tid in _list(f"{PROC}/{pid}/task"):
+        fields = _stat(f"{PROC}/{pid}/task/{tid}/stat")
+        if fields is not None:
+            states.add(fields[0])
+    return states
+
+
+def stop_pending(pid: int) -> bool:
+    """Return whether a SIGSTOP waits for `pid`, for the whole group or for its main thread."""
+    for line in _read(f"{PROC}/{pid}/status").splitlines():
+        if line.startswith((b"SigPnd:", b"ShdPnd:")) and int(line.split()[1], 16) & STOP_PENDING:
+            return True
+    return False
+
+
+def children(pid: int) -> list[int]:
+    """Return the processes whose parent is any thread of `pid`.
+
+    Needs /proc/PID/task/TID/children (CONFIG_PROC_CHILDREN, in every distribution's kernel).
+    """
+    found: list[int] = []
+    for tid in _list(f"{PROC}/{pid}/task"):
+        found += map(int, _read(f"{PROC}/{pid}/task/{tid}/children").split())
+    return found
+
+
+def executable(pid: int) -> str:
+    """Return the path of what `pid` runs, "" if it is gone or a kernel thread."""
+    try:
+        return str(Path(f"{PROC}/{pid}/exe").readlink())
+    except OSError:
+        return ""
+
+
+def cgroup(pid: int) -> str:
+    """Return the v2 cgroup of `pid`, like "/system.slice/a.service"; "" if it is gone."""
+    for line in _read(f"{PROC}/{pid}/cgroup").splitlines():
+        if line.startswith(b"0::"):
+            return os.fsdecode(line[3:]).removesuffix(" (deleted)")
+    return ""
+
+
+def boot_id() -> str:
+    """Return the id that the kernel gave itself at this start."""
+    return Path(f"{PROC}/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
+
+
+def _stat(path: str) -> list[str] | None:
+    """Return the fields of a stat file from the state (field 3) on."""
+    content = _read(path)
+    if not content:
+        return None
+    # The command between the parentheses may hold anything, closing parentheses included.
+    return content[content.rindex(b")") + 2 :].decode("ascii").split()
+
+
+def _read(path: str) -> bytes:
+    try:
+        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    except OSError:
+        return b""
+    try:
+        chunks = []
+        while chunk := os.read(fd, 65536):
+            chunks.append(chunk)
+    except ProcessLookupError:
+        return b""
+    else:
+        return b"".join(chunks)
+    finally:
+        os.close(fd)
+
+
+def _list(path: str) -> list[str]:
+    try:
+        return os.listdir(path)  # noqa: PTH208 - thousands of calls a second; Path is slower
+    except OSError:
+        return []

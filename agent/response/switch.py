@@ -1,0 +1,49 @@
+"""What response asks of the kernel: one switch per workload, which outlives the agent."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Protocol
+
+from agent.errors import AgentError
+from agent.response.containment import Step
+
+
+class SwitchError(AgentError):
+    """The kernel's containment switch did not take: {0}."""
+
+    exit_code = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Switched:
+    """What the kernel is told of one workload.
+
+    Attributes:
+        step: CONTAIN or FREEZE; kill is a freeze followed by a signal.
+        until_ns: CLOCK_MONOTONIC; 0: no end.
+    """
+
+    step: Step
+    until_ns: int
+
+
+class ContainmentSwitch(Protocol):
+    """What response needs of the kernel; every method may raise SwitchError."""
+
+    def set(self, workload_id: int, step: Step, until_ns: int) -> None:
+        """Contain or freeze (no other step) the workload until then: CLOCK_MONOTONIC, 0: no end."""
+
+    def clear(self, workload_id: int) -> None:
+        """Contain the workload no longer."""
+
+    def get(self, workload_id: int) -> Switched | None:
+        """Return what the kernel is told, expired or not; None for nothing."""
+
+    def switched(self) -> Mapping[int, Switched]:
+        """Return every workload that the kernel is told to contain."""
+
+    def members(self) -> Mapping[int, tuple[int, int]]:
+        """Return thread group → (workload id, role) for every process of every workload."""
+
+    def workload_of(self, pid: int) -> int | None:
+        """Return the workload that the kernel lists this thread group for; None for none."""
