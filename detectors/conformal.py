@@ -7,6 +7,7 @@ not carry the resolution of n independent ones.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
@@ -64,7 +65,12 @@ class Calibration:
 
         Returns:
             In (0, 1], never below 1/(n+1); None with fewer than `MIN_SCORES` scores.
+
+        Raises:
+            CalibrationError: the score is NaN or infinite.
         """
+        if not math.isfinite(score):
+            raise CalibrationError("a score is not finite")
         if len(self.scores) < MIN_SCORES:
             return None
         above = len(self.scores) - int(np.searchsorted(self.scores, score, side="left"))

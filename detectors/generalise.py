@@ -63,9 +63,9 @@ def generalise(item: Item, *, sensitive: bool) -> str:
             return path
         return generalise_program(path) if item.kind is ItemKind.EXEC else _file(path, item.kind)
     if item.kind is ItemKind.PEER:
-        return item.item if sensitive else generalise_peer(item.item)
+        return generalise_peer(item.item)
     if item.kind is ItemKind.LISTEN:
-        return item.item if sensitive else generalise_listener(item.item)
+        return generalise_listener(item.item)
     return item.item
 
 

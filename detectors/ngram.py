@@ -17,7 +17,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from detectors.errors import SequenceError
-from detectors.words import GRAM_BITS, GRAM_LENGTH, SYMBOLS, Words, mask, merge
+from detectors.words import (
+    GRAM_BITS,
+    GRAM_LENGTH,
+    SYMBOLS,
+    Words,
+    check,
+    contains,
+    find,
+    mask,
+    merge,
+)
 
 MAX_WORDS: Final = 65_536
 """Per model; the rarest are left out beyond it. ADFA-LD's 833 normal traces hold about as many."""
@@ -82,7 +92,7 @@ class NgramModel:
 
     def knows(self, words: Words) -> NDArray[np.bool_]:
         """Return, per word, whether it was learnt. Shape as given."""
-        return _find(self.words, words)[1]
+        return contains(self.words, words)
 
     def surprisal(self, words: Words) -> Floats | None:
         """Return how surprising each word's newest call is after the six before it.
@@ -100,9 +110,9 @@ class NgramModel:
         probability = np.full(len(words), 1.0 / (SYMBOLS - 1))
         for order, table in enumerate(self._orders, start=1):
             grams = words & mask(order)
-            at, seen = _find(table.contexts, grams >> np.uint64(GRAM_BITS))
+            at, seen = find(table.contexts, grams >> np.uint64(GRAM_BITS))
             backoff = np.where(seen, table.backoff[at], 1.0)
-            at, seen = _find(table.grams, grams)
+            at, seen = find(table.grams, grams)
             probability = np.where(seen, table.discounted[at], 0.0) + backoff * probability
         bits: Floats = np.maximum(-np.log2(probability), 0.0)
         return bits
@@ -129,20 +139,9 @@ class NgramModel:
 
 
 def _check(words: Words, counts: Counts) -> None:
-    if words.ndim != 1 or words.shape != counts.shape:
-        raise SequenceError(f"shapes {words.shape} and {counts.shape} are not one row each")
-    if words.dtype != np.uint64:
-        raise SequenceError(f"words are {words.dtype}, not uint64")
-    if len(words) and not (words & mask(1)).all():
-        raise SequenceError("a word has no newest call")
-
-
-def _find(table: NDArray[np.uint64], keys: Words) -> tuple[NDArray[np.intp], NDArray[np.bool_]]:
-    """Return a position in the sorted table for each key, and whether it is the key's own."""
-    if not len(table):
-        return np.zeros(len(keys), np.intp), np.zeros(len(keys), np.bool_)
-    at = np.minimum(np.searchsorted(table, keys), len(table) - 1)
-    return at, table[at] == keys
+    check(words)
+    if words.shape != counts.shape:
+        raise SequenceError(f"{len(words)} words and {len(counts)} counts")
 
 
 def _tabulate(words: Words, counts: Counts) -> tuple[_Order, ...]:

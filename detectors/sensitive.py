@@ -8,7 +8,7 @@ from functools import lru_cache
 from typing import Final
 
 from detectors.assessment import Level
-from detectors.generalise import own_process
+from detectors.generalise import generalise_peer, own_process
 from detectors.rules import MARK_RULES, PUBLIC, RULES, MarkRule, Rule
 from detectors.window import Item, ItemKind
 
@@ -44,10 +44,17 @@ def sensitivity(item: Item) -> Sensitivity | None:
     found = [
         _from(rule) for rule in MARK_RULES if item.kind in rule.kinds and rule.mark in item.marks
     ]
-    by_name = _by_name(item.kind, own_process(item.item, item.pid))
+    by_name = _by_name(item.kind, canonical(item))
     if by_name is not None:
         found.append(by_name)
     return max(found, key=lambda one: (one.invariant, one.level), default=None)
+
+
+def canonical(item: Item) -> str:
+    """Return the item in the one form the rules are written for: an own process, a plain IPv4."""
+    if item.kind is ItemKind.PEER:
+        return generalise_peer(item.item)
+    return own_process(item.item, item.pid)
 
 
 @lru_cache(maxsize=4096)

@@ -50,6 +50,31 @@ def from_numbers(numbers: Sequence[int] | NDArray[np.int64]) -> Words:
     return words
 
 
+def check(words: Words) -> None:
+    """Refuse what is no row of words.
+
+    Raises:
+        SequenceError: another shape or type, or a word without a newest call.
+    """
+    if words.ndim != 1 or words.dtype != np.uint64:
+        raise SequenceError(f"{words.dtype} of shape {words.shape} is not one row of uint64")
+    if not (words & mask(1)).all():
+        raise SequenceError("a word has no newest call")
+
+
+def find(table: Words, keys: Words) -> tuple[NDArray[np.intp], NDArray[np.bool_]]:
+    """Return a position in the ascending table for each key, and whether it is the key's own."""
+    if not len(table):
+        return np.zeros(len(keys), np.intp), np.zeros(len(keys), np.bool_)
+    at = np.minimum(np.searchsorted(table, keys), len(table) - 1)
+    return at, table[at] == keys
+
+
+def contains(table: Words, keys: Words) -> NDArray[np.bool_]:
+    """Return, per key, whether the ascending table holds it."""
+    return find(table, keys)[1]
+
+
 def count(words: Words) -> tuple[Words, NDArray[np.uint64]]:
     """Return the distinct words, ascending, and how often each occurs."""
     distinct, counts = np.unique(words, return_counts=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+
 from detectors import words
 from detectors.baseline import Baseline
 from detectors.judge import Judge
@@ -21,8 +22,15 @@ LOOPS = (
 ATTACK = "openat read close pipe2 clone dup2 dup2 execve brk mmap openat mmap socket connect"
 
 
-def item(kind: str, text: str, *, at_s: float = 0.0, role: str = "main", pid: int = 77,
-         marks: tuple[str, ...] = ()) -> Item:
+def item(  # noqa: PLR0913 - an item's own fields
+    kind: str,
+    text: str,
+    *,
+    at_s: float = 0.0,
+    role: str = "main",
+    pid: int = 77,
+    marks: tuple[str, ...] = (),
+) -> Item:
     return Item(ItemKind(kind), text, role, round(at_s * 1e9), pid, EXE, frozenset(marks))
 
 
@@ -37,27 +45,53 @@ def calls(seed: int, loops: int = 60, extra: str = "") -> Grams:
     return Grams("main", *words.count(words.from_numbers(numbers)))
 
 
-def window(at: int, *items: Item, phase: Phase = Phase.STEADY, load: float = 1.0, lost: int = 0,
-           extra: str = "", **readings: float) -> Window:
+def window(
+    at: int,
+    *items: Item,
+    phase: Phase = Phase.STEADY,
+    load: float = 1.0,
+    lost: int = 0,
+    extra: str = "",
+    **readings: float,
+) -> Window:
     rng = np.random.default_rng(at)
     noise = rng.normal(1.0, 0.05, 6)
     usual = {
-        "syscalls": 1000.0 * load * noise[0], "opens": 20.0 * load * noise[1],
-        "read_bytes": 1e5 * load * noise[2], "bytes_out": 2e5 * load * noise[3],
-        "bytes_out_initiated": 0.0, "execs": 0.0, "connects": 0.0, "crashes": 0.0,
-        "rss_bytes": 2e8, "cpu_percent": 20.0 * load * noise[4], "threads": 12.0,
+        "syscalls": 1000.0 * load * noise[0],
+        "opens": 20.0 * load * noise[1],
+        "read_bytes": 1e5 * load * noise[2],
+        "bytes_out": 2e5 * load * noise[3],
+        "bytes_out_initiated": 0.0,
+        "execs": 0.0,
+        "connects": 0.0,
+        "crashes": 0.0,
+        "rss_bytes": 2e8,
+        "cpu_percent": 20.0 * load * noise[4],
+        "threads": 12.0,
         "accepts": 50 * load * noise[5],
     }
-    return Window("embedder", round(at * 1e9), 1.0, phase, lost, usual | readings,
-                  (calls(at, extra=extra),), items)
+    return Window(
+        "embedder",
+        round(at * 1e9),
+        1.0,
+        phase,
+        lost,
+        usual | readings,
+        (calls(at, extra=extra),),
+        items,
+    )
 
 
 USUAL = (
-    item("exec", EXE), item("file", MODEL), item("peer", "accept tcp 127.0.0.1"),
+    item("exec", EXE),
+    item("file", MODEL),
+    item("peer", "accept tcp 127.0.0.1"),
     item("file", "/srv/venv/lib/python3.11/site-packages/fastapi/app.py"),
     item("library", "/srv/venv/lib/python3.11/site-packages/numpy/core/x.so"),
-    item("write", "/tmp/tmpabcd1234/x"), item("write", "/var/log/srv/a.log"),
-    item("listen", "tcp 127.0.0.1:8000"), item("peer", "udp 127.0.0.53:53"),
+    item("write", "/tmp/tmpabcd1234/x"),
+    item("write", "/var/log/srv/a.log"),
+    item("listen", "tcp 127.0.0.1:8000"),
+    item("peer", "udp 127.0.0.53:53"),
 )
 
 

@@ -1,0 +1,255 @@
+"""The battery every detector passes by inheriting it.
+
+A detector learns ordinary samples, then scores: larger is more unusual. Scoring changes nothing,
+"not ready" is None, memory is bounded, bytes come back as they went, the same input gives the
+same result, and impossible input is refused with the detector's own error.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import Any, Generic, TypeVar
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from detectors import features, framing, resources, words
+from detectors.conformal import MIN_SCORES, Calibration
+from detectors.errors import CalibrationError, DetectorError, FeatureError, SequenceError
+from detectors.features import FEATURES
+from detectors.neighbours import Neighbours
+from detectors.ngram import MAX_WORDS, NgramModel
+from detectors.stide import Stide
+
+D = TypeVar("D")
+S = TypeVar("S")
+Floats = NDArray[np.float64]
+Arrays = dict[str, NDArray[Any]]
+
+USUAL = [0, 1, 3, 5, 9, 3, 0, 1, 44, 45]
+ODD = [59, 41, 42, 33, 33, 59, 56, 61, 101, 165]
+
+
+def trace(seed: int, calls: list[int], length: int = 300) -> words.Words:
+    rng = np.random.default_rng(seed)
+    starts = rng.integers(len(calls), size=length // 5)
+    numbers = [calls[(start + step) % len(calls)] for start in starts for step in range(5)]
+    return words.from_numbers(numbers)
+
+
+class DetectorContract(ABC, Generic[D, S]):
+    """Subclasses say how to make, teach, ask and write down one detector."""
+
+    error: type[DetectorError]
+
+    @abstractmethod
+    def fresh(self) -> D: ...
+
+    @abstractmethod
+    def taught(self, samples: int = 40) -> D: ...
+
+    @abstractmethod
+    def score(self, detector: D, sample: S) -> float | None: ...
+
+    @abstractmethod
+    def usual(self, seed: int) -> S: ...
+
+    @abstractmethod
+    def odd(self, seed: int) -> S: ...
+
+    @abstractmethod
+    def bad(self) -> list[S]: ...
+
+    @abstractmethod
+    def arrays(self, detector: D) -> Arrays: ...
+
+    @abstractmethod
+    def restored(self, arrays: Arrays) -> D: ...
+
+    def to_bytes(self, detector: D) -> bytes:
+        return framing.pack({}, self.arrays(detector))
+
+    def test_not_ready_is_none(self) -> None:
+        assert self.score(self.fresh(), self.usual(1)) is None
+
+    def test_scoring_changes_nothing(self) -> None:
+        detector = self.taught()
+        before = self.to_bytes(detector)
+        for seed in range(5):
+            self.score(detector, self.usual(seed))
+            self.score(detector, self.odd(seed))
+        assert self.to_bytes(detector) == before
+
+    def test_odd_scores_above_usual(self) -> None:
+        detector = self.taught()
+        usual = [self.score(detector, self.usual(seed)) for seed in range(100, 110)]
+        odd = [self.score(detector, self.odd(seed)) for seed in range(10)]
+        assert all(score is not None and np.isfinite(score) and score >= 0 for score in usual + odd)
+        assert np.median([float(one or 0) for one in odd]) > np.median(
+            [float(one or 0) for one in usual]
+        )
+
+    def test_same_input_gives_the_same_detector(self) -> None:
+        assert self.to_bytes(self.taught()) == self.to_bytes(self.taught())
+
+    def test_bytes_come_back_as_they_went(self) -> None:
+        detector = self.taught()
+        data = self.to_bytes(detector)
+        again = self.restored(framing.unpack(data)[1])
+        assert self.to_bytes(again) == data
+        assert self.score(again, self.odd(1)) == self.score(detector, self.odd(1))
+
+    def test_bytes_stay_within_two_megabytes(self) -> None:
+        assert len(self.to_bytes(self.taught(400))) < 2 << 20
+
+    def test_impossible_input_is_refused(self) -> None:
+        detector = self.taught()
+        for sample in self.bad():
+            with pytest.raises(self.error):
+                self.score(detector, sample)
+
+
+class SequenceContract(DetectorContract[D, words.Words]):
+    error = SequenceError
+
+    def usual(self, seed: int) -> words.Words:
+        return trace(seed, USUAL)
+
+    def odd(self, seed: int) -> words.Words:
+        return trace(seed, ODD)
+
+    def bad(self) -> list[words.Words]:
+        not_words = np.array([np.nan]).astype(object)
+        return [np.zeros(3, np.uint64), np.ones((2, 2), np.uint64), not_words]
+
+
+class TestNgramModel(SequenceContract[NgramModel]):
+    def fresh(self) -> NgramModel:
+        return NgramModel()
+
+    def taught(self, samples: int = 40) -> NgramModel:
+        model = NgramModel()
+        for seed in range(samples):
+            model.learn(*words.count(self.usual(seed)))
+        return model
+
+    def score(self, detector: NgramModel, sample: words.Words) -> float | None:
+        return detector.score(sample, np.ones(sample.shape, np.uint64))
+
+    def arrays(self, detector: NgramModel) -> Arrays:
+        return {"words": detector.words, "counts": detector.counts}
+
+    def restored(self, arrays: Arrays) -> NgramModel:
+        return NgramModel(arrays["words"], arrays["counts"])
+
+    def test_memory_is_bounded(self) -> None:
+        model = NgramModel()
+        rng = np.random.default_rng(0)
+        for _ in range(4):
+            many = np.unique(rng.integers(1, 1 << 62, 30_000, dtype=np.uint64) | np.uint64(1))
+            model.learn(many, np.ones(len(many), np.uint64))
+        assert len(model.words) == MAX_WORDS
+
+
+class TestStide(SequenceContract[Stide]):
+    def fresh(self) -> Stide:
+        return Stide()
+
+    def taught(self, samples: int = 40) -> Stide:
+        detector = Stide()
+        for seed in range(samples):
+            detector.learn(self.usual(seed))
+        return detector
+
+    def score(self, detector: Stide, sample: words.Words) -> float | None:
+        return detector.score(sample)
+
+    def arrays(self, detector: Stide) -> Arrays:
+        return {"known": detector.known}
+
+    def restored(self, arrays: Arrays) -> Stide:
+        return Stide(arrays["known"])
+
+
+class TestNeighbours(SequenceContract[Neighbours]):
+    def fresh(self) -> Neighbours:
+        return Neighbours()
+
+    def taught(self, samples: int = 40) -> Neighbours:
+        detector = Neighbours()
+        detector.fit([self.usual(seed) for seed in range(samples)])
+        return detector
+
+    def score(self, detector: Neighbours, sample: words.Words) -> float | None:
+        return detector.score(sample)
+
+    def arrays(self, detector: Neighbours) -> Arrays:
+        return {"pairs": detector.pairs, "kept": detector.kept}
+
+    def restored(self, arrays: Arrays) -> Neighbours:
+        return Neighbours(arrays["pairs"], arrays["kept"])
+
+
+class TestResourceModel(DetectorContract[resources.ResourceModel | None, Floats]):
+    error = FeatureError
+
+    def row(self, seed: int, **readings: float) -> Floats:
+        rng = np.random.default_rng(seed)
+        usual = {"syscalls": 1e3, "opens": 20.0, "bytes_out": 2e5, "rss_bytes": 2e8, "execs": 0.0}
+        jitter = rng.normal(1.0, 0.05, len(usual))
+        noisy = {name: value * by for (name, value), by in zip(usual.items(), jitter, strict=True)}
+        return features.vector(noisy | readings)
+
+    def fresh(self) -> None:
+        return None
+
+    def taught(self, samples: int = 40) -> resources.ResourceModel:
+        return resources.fit(np.array([self.row(seed) for seed in range(samples)]))
+
+    def score(self, detector: resources.ResourceModel | None, sample: Floats) -> float | None:
+        return None if detector is None else detector.score(sample)
+
+    def usual(self, seed: int) -> Floats:
+        return self.row(seed)
+
+    def odd(self, seed: int) -> Floats:
+        return self.row(seed, execs=50.0, opens=9_000.0)
+
+    def bad(self) -> list[Floats]:
+        return [np.zeros(3), np.full(len(FEATURES), np.inf), np.zeros((2, len(FEATURES)))]
+
+    def arrays(self, detector: resources.ResourceModel | None) -> Arrays:
+        return {name: getattr(detector, name) for name in resources.ResourceModel.__slots__}
+
+    def restored(self, arrays: Arrays) -> resources.ResourceModel:
+        return resources.ResourceModel(**arrays)
+
+
+class TestCalibration(DetectorContract[Calibration, float]):
+    error = CalibrationError
+
+    def fresh(self) -> Calibration:
+        return Calibration.of([])
+
+    def taught(self, samples: int = 40) -> Calibration:
+        return Calibration.of(self.usual(seed) for seed in range(max(samples, MIN_SCORES)))
+
+    def score(self, detector: Calibration, sample: float) -> float | None:
+        p_value = detector.p_value(sample)
+        return None if p_value is None else 1.0 - p_value
+
+    def usual(self, seed: int) -> float:
+        return float(np.random.default_rng(seed).normal())
+
+    def odd(self, seed: int) -> float:
+        return self.usual(seed) + 50.0
+
+    def bad(self) -> list[float]:
+        return [float("nan")]
+
+    def arrays(self, detector: Calibration) -> Arrays:
+        return {"scores": detector.scores}
+
+    def restored(self, arrays: Arrays) -> Calibration:
+        return Calibration(arrays["scores"])

@@ -1,0 +1,192 @@
+from __future__ import annotations
+
+import pickle
+
+import pytest
+
+from detectors.assessment import BaselineState, Level
+from detectors.baseline import Baseline
+from detectors.errors import BaselineCorruptError, LifeError
+from detectors.judge import Judge
+from detectors.window import Phase
+from tests.unit.detectors.factory import (
+    ATTACK,
+    MODEL,
+    SETTINGS,
+    USUAL,
+    guarding_judge,
+    item,
+    window,
+)
+
+
+@pytest.fixture(scope="module")
+def guarding() -> bytes:
+    return guarding_judge().baseline.to_bytes()
+
+
+@pytest.fixture
+def judge(guarding: bytes) -> Judge:
+    return Judge(SETTINGS, Baseline.from_bytes(guarding))
+
+
+def test_life_goes_from_learning_over_shadow_to_guarding() -> None:
+    judge = Judge(SETTINGS, Baseline("embedder"))
+    judge.observe(window(0, *USUAL))
+    states = [judge.observe(window(at)).state for at in range(1, 60)]
+    assert list(dict.fromkeys(states)) == [
+        BaselineState.LEARNING,
+        BaselineState.SHADOW,
+        BaselineState.GUARDING,
+    ]
+
+
+def test_time_alone_opens_no_gate() -> None:
+    judge = Judge(SETTINGS, Baseline("embedder"))
+    for at in range(0, 400, 4):
+        judge.observe(window(at, phase=Phase.STARTUP))
+    assert judge.baseline.state is BaselineState.LEARNING
+    assert judge.baseline.missing(SETTINGS, 10**12)
+
+
+def test_something_new_restarts_the_quiet_period() -> None:
+    judge = Judge(SETTINGS, Baseline("embedder"))
+    judge.observe(window(0, *USUAL))
+    for at in range(1, 80):
+        news = [item("exec", f"/usr/bin/tool{chr(97 + at // 8)}", at_s=at)] if at % 8 == 0 else []
+        judge.observe(window(at, *news))
+    assert judge.baseline.state is BaselineState.LEARNING
+
+
+def test_something_new_in_shadow_goes_back_to_learning() -> None:
+    judge = Judge(SETTINGS, Baseline("embedder"))
+    judge.observe(window(0, *USUAL))
+    for at in range(1, 45):
+        judge.observe(window(at))
+    assert str(judge.baseline.state) == "shadow"
+    judge.observe(window(45, item("peer", "tcp 10.0.0.9:443", at_s=45)))
+    assert str(judge.baseline.state) == "learning"
+    assert "10.0.0.9" in judge.baseline.reason
+
+
+def test_sensitive_thing_in_shadow_is_reported_and_not_learnt() -> None:
+    judge = Judge(SETTINGS, Baseline("embedder"))
+    judge.observe(window(0, *USUAL))
+    for at in range(1, 45):
+        judge.observe(window(at))
+    found = judge.observe(window(45, item("exec", "/bin/sh", at_s=45)))
+    assert found.level is Level.CRITICAL
+    assert judge.assess_item(item("exec", "/bin/sh", at_s=46)) is not None
+
+
+def test_memory_only_program_is_reported_while_learning_and_not_learnt() -> None:
+    judge = Judge(SETTINGS, Baseline("embedder"))
+    odd = item("exec", "/memfd:x", marks=("memfd",))
+    assert judge.observe(window(0, odd)).level is Level.HIGH
+    assert not judge.baseline.repertoire.knows(odd)
+
+
+def test_ordinary_windows_stay_quiet(judge: Judge) -> None:
+    levels = [judge.observe(window(at)).level for at in range(60, 160)]
+    assert max(levels) <= Level.LOW
+
+
+def test_reload_of_the_model_stays_low(judge: Judge) -> None:
+    news = [
+        item("file", MODEL, at_s=61),
+        item("file", "/srv/models/digits/v2/model.onnx", at_s=61),
+        item("file", "/srv/venv/lib/python3.11/site-packages/onnx/helper.py", at_s=61),
+        item("write", "/tmp/tmpqqqq7777/x", at_s=61),
+    ]
+    found = judge.observe(
+        window(61, *news, phase=Phase.RELOAD, opens=300.0, read_bytes=1e8, rss_bytes=4e8)
+    )
+    assert found.level <= Level.LOW
+
+
+def test_load_peak_and_idle_night_stay_low(judge: Judge) -> None:
+    levels = [judge.observe(window(at, load=10.0)).level for at in range(60, 120)]
+    levels += [judge.observe(window(at, load=0.01)).level for at in range(120, 160)]
+    assert max(levels) <= Level.LOW
+
+
+def test_attack_is_critical_and_named_in_the_sentence(judge: Judge) -> None:
+    news = [
+        item("file", "/home/anna/.netrc", at_s=60),
+        item("exec", "/usr/bin/dash", at_s=60.1),
+        item("peer", "tcp 127.0.0.1:9009", at_s=60.2),
+    ]
+    found = judge.observe(window(60, *news, extra=ATTACK))
+    assert found.level is Level.CRITICAL
+    for text in ("embedder", "/usr/bin/dash", "/home/anna/.netrc", "127.0.0.1:9009"):
+        assert text in found.summary
+    assert {"T1059.004", "AML.T0055"} <= set(found.techniques)
+    assert any(not gram.seen and "execve" in gram.calls for gram in found.grams)
+
+
+def test_two_kinds_of_novelty_within_seconds_are_critical(judge: Judge) -> None:
+    first = judge.assess_items([item("exec", "/opt/x/unheard-of", at_s=60)])
+    second = judge.assess_items([item("peer", "tcp 10.9.8.7:443", at_s=63)])
+    assert first is not None
+    assert first.level is Level.HIGH
+    assert second is not None
+    assert second.level is Level.CRITICAL
+
+
+def test_two_kinds_of_novelty_far_apart_are_not(judge: Judge) -> None:
+    judge.assess_items([item("exec", "/opt/x/unheard-of", at_s=60)])
+    second = judge.assess_items([item("peer", "tcp 10.9.8.7:443", at_s=90)])
+    assert second is not None
+    assert second.level is Level.HIGH
+
+
+def test_loss_never_hides_a_sensitive_thing(judge: Judge) -> None:
+    found = judge.observe(window(60, item("exec", "/bin/sh", at_s=60), lost=100_000))
+    assert found.level is Level.CRITICAL
+    assert found.p_value == 1.0
+
+
+def test_upload_beyond_the_learnt_one_is_high(judge: Judge) -> None:
+    found = judge.observe(window(60, bytes_out_initiated=2e7))
+    assert found.level is Level.HIGH
+    assert found.features[0].name == "bytes_out_initiated"
+
+
+def test_guarding_windows_never_feed_the_reference(judge: Judge) -> None:
+    before = judge.baseline.to_bytes()
+    for at in range(60, 70):
+        judge.observe(window(at, item("peer", "tcp 10.9.8.7:443", at_s=at)))
+    assert judge.baseline.to_bytes() == before
+
+
+def test_learning_outside_learning_is_refused(judge: Judge) -> None:
+    with pytest.raises(LifeError, match="guarding"):
+        judge.baseline.learn(window(60))
+
+
+def test_approval_makes_a_thing_ordinary(judge: Judge) -> None:
+    odd = item("exec", "/usr/bin/nvidia-smi", at_s=60)
+    new = judge.assess_item(odd)
+    assert new is not None
+    assert judge.baseline.approve([new]) == 1
+    assert judge.assess_item(odd) is None
+
+
+def test_baseline_survives_bytes_and_judges_the_same(judge: Judge, guarding: bytes) -> None:
+    twin = Judge(SETTINGS, Baseline.from_bytes(guarding))
+    for at in range(60, 80):
+        assert judge.observe(window(at, extra=ATTACK)) == twin.observe(window(at, extra=ATTACK))
+
+
+@pytest.mark.parametrize("damage", ["cut", "flip", "version", "other", "pickle", "empty"])
+def test_damaged_bytes_are_refused(guarding: bytes, damage: str) -> None:
+    spoilt = {
+        "cut": guarding[:-20],
+        "flip": guarding[:-5] + bytes([guarding[-5] ^ 1]) + guarding[-4:],
+        "version": guarding.replace(b"BASELINE\n\x01", b"BASELINE\n\x09", 1),
+        "other": b"something else entirely",
+        "pickle": pickle.dumps({"a": 1}),
+        "empty": b"",
+    }[damage]
+    with pytest.raises(BaselineCorruptError):
+        Baseline.from_bytes(spoilt)

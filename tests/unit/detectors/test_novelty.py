@@ -1,0 +1,169 @@
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from detectors import novelty
+from detectors.assessment import Level
+from detectors.repertoire import Repertoire, key_of
+from detectors.window import ItemKind, Phase
+from tests.unit.detectors.factory import EXE, USUAL, item
+
+ATTACKS = [
+    ("exec", "/bin/sh", Level.CRITICAL),
+    ("exec", "/usr/bin/fish", Level.CRITICAL),
+    ("exec", "/opt/odd/rbash", Level.CRITICAL),
+    ("exec", "/usr/bin/perl5.36.0", Level.CRITICAL),
+    ("exec", "/usr/bin/socat", Level.CRITICAL),
+    ("exec", "/dev/shm/kworker", Level.CRITICAL),
+    ("exec", "/usr/local/bin/never-heard-of-it", Level.HIGH),
+    ("exec", "/usr/bin/gcc-12", Level.HIGH),
+    ("file", "/root/.ssh/id_ed25519", Level.CRITICAL),
+    ("file", "/home/anna/.aws/credentials", Level.CRITICAL),
+    ("file", "/srv/app/.env", Level.CRITICAL),
+    ("file", "/srv/app/.env.production", Level.CRITICAL),
+    ("file", "/etc/shadow", Level.CRITICAL),
+    ("file", "/root/.cache/huggingface/token", Level.CRITICAL),
+    ("file", "/var/run/secrets/kubernetes.io/serviceaccount/token", Level.CRITICAL),
+    ("file", "/srv/backup/db_password.txt", Level.CRITICAL),
+    ("file", "/proc/1/environ", Level.CRITICAL),
+    ("file", "/srv/tls/server.key", Level.CRITICAL),
+    ("write", "/etc/cron.d/update", Level.CRITICAL),
+    ("write", "/etc/systemd/system/x.service", Level.CRITICAL),
+    ("write", "/root/.ssh/authorized_keys", Level.CRITICAL),
+    ("write", "/srv/venv/lib/python3.11/site-packages/x.pth", Level.CRITICAL),
+    ("write", "/srv/venv/lib/python3.11/site-packages/fastapi/app.py", Level.HIGH),
+    ("write", "/etc/ld.so.preload", Level.CRITICAL),
+    ("write", "/usr/bin/ls", Level.HIGH),
+    ("library", "/tmp/inject.so", Level.HIGH),
+    ("library", "/home/anna/x.so", Level.HIGH),
+    ("peer", "tcp 203.0.113.9:443", Level.HIGH),
+    ("peer", "tcp 127.0.0.1:4444", Level.HIGH),
+    ("peer", "tcp 127.0.0.1:45555", Level.HIGH),
+    ("peer", "udp [2001:db8::1]:53", Level.HIGH),
+    ("peer", "tcp 169.254.169.254:80", Level.CRITICAL),
+    ("peer", "tcp [fd00:ec2::254]:80", Level.CRITICAL),
+    ("peer", "tcp [::ffff:169.254.169.254]:80", Level.CRITICAL),
+    ("peer", "unix /var/run/docker.sock", Level.CRITICAL),
+    ("listen", "tcp 0.0.0.0:31337", Level.HIGH),
+    ("syscall", "ptrace", Level.CRITICAL),
+    ("syscall", "setns", Level.CRITICAL),
+    ("syscall", "setuid", Level.HIGH),
+]
+
+LOOK_ALIKES = [
+    ("file", "/srv/models/digits/v1/model.onnx"),
+    ("file", "/srv/models/digits/v2/model.onnx"),
+    ("file", "/srv/models/digits/v1/added_tokens.json"),
+    ("file", "/srv/models/digits/v1/tokenizer.json"),
+    ("file", "/srv/venv/lib/python3.11/site-packages/requests/auth.py"),
+    ("file", "/srv/venv/lib/python3.11/site-packages/jwt/__pycache__/secrets.cpython-311.pyc"),
+    ("file", "/srv/venv/lib/python3.11/site-packages/certifi/cacert.pem"),
+    ("library", "/srv/venv/lib/python3.11/site-packages/scipy/linalg/_flapack.so"),
+    ("library", "/usr/lib/x86_64-linux-gnu/libgomp.so.1.0.0"),
+    ("write", "/srv/venv/lib/python3.11/site-packages/x/__pycache__/a.cpython-311.pyc.140"),
+    ("write", "/tmp/tmpq7r8s9t0/part"),
+    ("write", "/var/log/srv/a.log.1"),
+    ("file", "/proc/self/status"),
+    ("file", "/proc/77/environ"),
+    ("file", "/sys/fs/cgroup/memory.max"),
+    ("file", "/usr/share/zoneinfo/Europe/Berlin"),
+    ("file", "/etc/resolv.conf"),
+    ("file", "/etc/hosts"),
+    ("file", "/etc/nsswitch.conf"),
+    ("peer", "accept tcp 127.0.0.1"),
+    ("peer", "udp 127.0.0.53:53"),
+    ("peer", "unix /var/run/nscd/socket"),
+    ("exec", EXE),
+]
+
+
+@pytest.fixture
+def known() -> Repertoire:
+    found = Repertoire()
+    for one in USUAL:
+        found.add(one)
+    return found
+
+
+@pytest.mark.parametrize(("kind", "text", "level"), ATTACKS)
+def test_first_step_of_an_attack_is_at_least(
+    known: Repertoire, kind: str, text: str, level: Level
+) -> None:
+    found = novelty.assess(item(kind, text), known)
+    assert found is not None
+    assert found.level >= level
+    assert found.techniques
+    assert found.reason
+
+
+@pytest.mark.parametrize(("kind", "text"), LOOK_ALIKES)
+def test_legitimate_look_alike_stays_low(known: Repertoire, kind: str, text: str) -> None:
+    found = novelty.assess(item(kind, text), known)
+    assert found is None or found.level <= Level.LOW
+
+
+@given(st.sampled_from([one for one in ATTACKS if one[2] is Level.CRITICAL]))
+def test_learning_one_sensitive_thing_never_excuses_another(attack: tuple[str, str, Level]) -> None:
+    kind, text, _ = attack
+    known = Repertoire()
+    for other, name, level in ATTACKS:
+        one = item(other, name)
+        if key_of(one) != key_of(item(kind, text)) and level is Level.CRITICAL:
+            known.add(one)
+    found = novelty.assess(item(kind, text), known)
+    assert found is not None
+    assert found.sensitive
+
+
+def test_learnt_secret_is_ordinary_for_its_role_only(known: Repertoire) -> None:
+    known.add(item("file", "/root/.cache/huggingface/token"))
+    assert novelty.assess(item("file", "/root/.cache/huggingface/token"), known) is None
+    stranger = item("file", "/root/.cache/huggingface/token", role="unknown-child")
+    found = novelty.assess(stranger, known)
+    assert found is not None
+    assert found.level is Level.CRITICAL
+
+
+def test_learnt_program_with_a_socket_as_its_input_is_new(known: Repertoire) -> None:
+    found = novelty.assess(item("exec", EXE, marks=("stdio-socket",)), known)
+    assert found is not None
+    assert found.level is Level.CRITICAL
+
+
+def test_start_up_expects_new_files_but_no_secrets(known: Repertoire) -> None:
+    plain = novelty.assess(item("file", "/opt/data/x.bin"), known, Phase.STARTUP)
+    secret = novelty.assess(item("file", "/opt/data/secret.txt"), known, Phase.STARTUP)
+    assert plain is not None
+    assert plain.level <= Level.LOW
+    assert secret is not None
+    assert secret.level is Level.CRITICAL
+
+
+def test_many_files_of_one_directory_stand_for_all_of_it(known: Repertoire) -> None:
+    for at in range(60):
+        known.add(item("file", f"/opt/data/{chr(97 + at % 26)}{chr(97 + at // 26)}.bin"))
+    assert novelty.assess(item("file", "/opt/data/zz-other.bin"), known) is None
+    found = novelty.assess(item("file", "/opt/data/private_key.bin"), known)
+    assert found is not None
+    assert found.sensitive
+
+
+def test_a_few_ephemeral_ports_do_not_stand_for_all(known: Repertoire) -> None:
+    for port in range(40_000, 40_005):
+        known.add(item("peer", f"tcp 127.0.0.1:{port}"))
+    assert novelty.assess(item("peer", "tcp 127.0.0.1:50000"), known) is not None
+    for port in range(40_005, 40_020):
+        known.add(item("peer", f"tcp 127.0.0.1:{port}"))
+    assert novelty.assess(item("peer", "tcp 127.0.0.1:50000"), known) is None
+    assert novelty.assess(item("peer", "tcp 127.0.0.1:4444"), known) is not None
+
+
+@given(st.sampled_from(list(ItemKind)), st.text(max_size=200))
+def test_any_text_is_judged_and_then_known(kind: ItemKind, text: str) -> None:
+    known = Repertoire()
+    one = item(kind, text)
+    assert novelty.assess(one, known) is not None
+    known.add(one)
+    assert novelty.assess(one, known) is None
