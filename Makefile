@@ -1,0 +1,95 @@
+# Inferward: `make help` lists what can be made.
+#
+# Every goal does the set-up it needs; a set-up that is there costs a look.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DELETE_ON_ERROR:
+MAKEFLAGS += --no-builtin-rules
+
+PYTHON := .venv/bin/python
+PREFIX ?= /usr
+LIBDIR := $(PREFIX)/lib/inferward
+# Empty: every kernel of the matrix; 6.1: that one.
+KERNEL ?=
+
+CLANG ?= clang
+LLVM_STRIP ?= llvm-strip
+BPFTOOL := $(firstword $(wildcard /usr/sbin/bpftool) bpftool)
+# A hook's parameters are the kernel's choice: not all are used.
+BPF_CFLAGS := -g -O2 -Wall -Wextra -Wno-unused-parameter -Werror -target bpf -D__TARGET_ARCH_x86 -I probes
+BPF_SOURCES := $(wildcard probes/*.bpf.c)
+BPF_PARTS := $(BPF_SOURCES:probes/%.bpf.c=build/bpf/%.o)
+BPF_OBJECT := probes/inferward.bpf.o
+C_FILES := $(filter-out probes/vmlinux.h,$(wildcard probes/*.c probes/*.h))
+
+.PHONY: help setup demo-setup vm-setup build test lint format demo bench eval vm-test install \
+	uninstall lock clean
+
+help: ## this list
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 14
+
+setup: ## packages, .venv, bpffs and tracefs (root; quick when all is there)
+	@packaging/setup.sh base
+
+demo-setup: setup ## the demo model server's own environment
+	@packaging/setup.sh demo
+
+vm-setup: setup
+	@packaging/setup.sh vm
+
+build: setup $(BPF_OBJECT) ## the eBPF object
+
+# The compiler itself lists which headers each part read, in build/bpf/*.d.
+build/bpf/%.o: probes/%.bpf.c Makefile | setup
+	@mkdir -p $(@D)
+	$(CLANG) $(BPF_CFLAGS) -MMD -MP -MT $@ -c $< -o $@
+
+# Linked first, stripped last: DWARF goes, BTF (which carries the schema and CO-RE) stays.
+$(BPF_OBJECT): $(BPF_PARTS)
+	$(BPFTOOL) gen object $@.new $^
+	$(LLVM_STRIP) -g $@.new
+	mv $@.new $@
+
+-include $(wildcard build/bpf/*.d)
+
+test: build ## every test this host can run
+	$(PYTHON) -m pytest
+
+lint: setup ## ruff, mypy --strict, import-linter, clang-format
+	.venv/bin/ruff check .
+	.venv/bin/ruff format --check .
+	.venv/bin/mypy
+	.venv/bin/lint-imports
+	clang-format --dry-run -Werror $(C_FILES)
+
+format: setup ## lay out Python and C
+	.venv/bin/ruff check --fix-only --quiet .
+	.venv/bin/ruff format .
+	clang-format -i $(C_FILES)
+
+demo: build demo-setup ## the main job, live: attack, verdict, freeze, release
+	$(PYTHON) tests/demo/demo.py
+
+bench: build demo-setup ## what it costs, as a table
+	$(PYTHON) tests/bench/bench.py
+
+eval: build ## the sequence detectors on recorded traces
+	$(PYTHON) tests/bench/eval.py
+
+vm-test: build vm-setup ## tests/host under other kernels and systemd (KERNEL=6.1: one of them)
+	$(PYTHON) tests/vm/matrix.py $(KERNEL)
+
+install: build ## into DESTDIR and PREFIX, with its own environment under lib/inferward
+	packaging/install.sh "$(DESTDIR)" "$(PREFIX)"
+
+uninstall: ## what install put there; configuration and state stay
+	packaging/install.sh --remove "$(DESTDIR)" "$(PREFIX)"
+
+lock: setup ## write packaging/locks/*.txt anew from pyproject.toml
+	packaging/locks/lock.sh
+
+clean: ## what make made, but not .venv and .cache
+	rm -rf build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -f $(BPF_OBJECT)
+	find . -path ./.venv -prune -o -path ./.cache -prune -o -name __pycache__ -print0 | xargs -0r rm -rf
