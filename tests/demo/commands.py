@@ -41,16 +41,18 @@ class Commands:
 
     config: Path
 
-    def line(self, *words: str) -> list[str]:
-        """Return the argument vector of a command."""
-        return [sys.executable, "-m", "agent.main", *words, "--config", str(self.config)]
+    def line(self, *words: str, options: tuple[str, ...] = ()) -> list[str]:
+        """Return the argument vector of a command; what follows "--" is no option."""
+        end = words.index("--") if "--" in words else len(words)
+        named = [*options, "--config", str(self.config)]
+        return [sys.executable, "-m", "agent.main", *words[:end], *named, *words[end:]]
 
-    def ask(self, *words: str) -> Answer:
+    def ask(self, *words: str, options: tuple[str, ...] = ()) -> Answer:
         """Run a command to its end, whatever its exit code."""
         began = time.monotonic()
         try:
             done = subprocess.run(
-                self.line(*words),
+                self.line(*words, options=options),
                 cwd=ROOT,
                 capture_output=True,
                 text=True,
@@ -63,7 +65,7 @@ class Commands:
 
     def json(self, *words: str, codes: tuple[int, ...] = (0,)) -> Any:  # noqa: ANN401  (JSON)
         """Run a command with --json and return its document; CommandError for another exit code."""
-        answer = self.ask(*words, "--json")
+        answer = self.ask(*words, options=("--json",))
         if answer.code not in codes:
             told = (answer.err or answer.out).strip()[-500:]
             raise CommandError(f"`agent {' '.join(words)}` exited {answer.code}: {told}")

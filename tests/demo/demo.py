@@ -11,15 +11,14 @@ import signal
 import sys
 from pathlib import Path
 
-ROOT = Path(__file__).parent.parent.parent
-sys.path.insert(0, str(ROOT))  # started as a script, so that nothing must be installed
+sys.path.insert(0, str(Path(__file__).parent.parent.parent))  # nothing must be installed
 
-from tests.demo import attacking, learning  # noqa: E402
-from tests.demo.commands import CommandError  # noqa: E402
-from tests.demo.stage import Stage  # noqa: E402
-from tests.demo.story import DemoFailedError, Story  # noqa: E402
-from tests.servers.attack import DECOYS, Attack, AttackError, Listener, plant  # noqa: E402
-from tests.servers.serve import ServerError, free_port  # noqa: E402
+from tests.demo import attacking, learning
+from tests.demo.commands import CommandError
+from tests.demo.stage import Stage
+from tests.demo.story import DemoFailedError, Story
+from tests.servers.attack import DECOYS, Attack, AttackError, Listener, plant
+from tests.servers.serve import ServerError, free_port
 
 NO_PRIVILEGE = 77
 

@@ -19,11 +19,11 @@ def public_key(shown: Any) -> str:  # noqa: ANN401  (a JSON document)
 
 def make_central_key(central: Commands) -> str:
     """Make central's key pair; returns its public half."""
-    return public_key(central.json("keys", "new"))
+    return public_key(central.json("keys", "new", "central"))
 
 
 def introduce(host: Commands, central: Commands, name: str) -> str:
     """Make the host's key pair and put its public half on central's list; returns that half."""
-    key = public_key(host.json("keys", "new"))
-    central.json("keys", "allow", name, key)
+    key = public_key(host.json("keys", "new", "host"))
+    central.json("keys", "allow", "--", name, key)  # a key may begin with a dash
     return key

@@ -3,6 +3,7 @@
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from tests.demo.commands import CommandError, Commands, wait_for
@@ -13,6 +14,7 @@ from tests.demo.story import Story
 from tests.servers.load import Load, Stretch
 from tests.servers.serve import OnnxServer, free_port, get, tree
 
+HERE = Path(__file__).parent
 WORKLOAD = "digits"
 RATE = 30.0  # requests per second: well below what two shared cores serve
 START_S = 20.0
@@ -50,9 +52,11 @@ def watch(story: Story, stage: Stage, server: OnnxServer, load: Load) -> Cast:
     """Step 2: keys, central, the agent; then learning until the baseline guards."""
     story.step(2, "agent central and agent run start; the agent recognises the server and learns")
     address = f"tcp://127.0.0.1:{free_port()}"
-    central = Commands(stage.configuration("central.toml.in", CENTRAL=address))
+    central = Commands(stage.configuration(HERE / "central.toml.in", CENTRAL=address))
     key = make_central_key(central)
-    config = stage.configuration("demo.toml.in", PORT=server.port, CENTRAL=address, CENTRAL_KEY=key)
+    config = stage.configuration(
+        HERE / "demo.toml.in", PORT=server.port, CENTRAL=address, CENTRAL_KEY=key
+    )
     agent = Commands(config)
     introduce(agent, central, "demo")
     stage.launch("central", central.line("central"))
@@ -74,7 +78,7 @@ def watch(story: Story, stage: Stage, server: OnnxServer, load: Load) -> Cast:
         detail=str(found and {name: found.get(name) for name in ("engine", "state", "pids")}),
     )
     story.figure("start_to_recognised_s", time.monotonic() - began, "s")
-    story.say(f"configuration {config}")
+    story.say(f"configuration {agent.config}")
     learn(story, cast)
     return cast
 

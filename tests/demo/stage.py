@@ -15,7 +15,6 @@ from tests.demo.commands import ROOT, CommandError, Commands
 from tests.servers.attack import Attack, Listener
 from tests.servers.serve import OnnxServer, end
 
-HERE = Path(__file__).parent
 BPFFS = Path("/sys/fs/bpf")
 
 
@@ -47,14 +46,15 @@ class Stage:
         if kind is None and not self.keep:
             shutil.rmtree(self.directory)
 
-    def configuration(self, template: str, **values: object) -> Path:
-        """Fill a template of this room in and write it; returns the file."""
-        directory = self.directory / template.removesuffix(".toml.in")
+    def configuration(self, template: Path, **values: object) -> Path:
+        """Fill a template in, write it into a directory of its own and return the file."""
+        name = template.name.removesuffix(".in")
+        directory = self.directory / name.removesuffix(".toml")
         directory.mkdir(mode=0o700)
-        text = Template((HERE / template).read_text()).substitute(
+        text = Template(template.read_text()).substitute(
             values, STATE=directory / "state", RUN=directory / "run", PINS=self.pins
         )
-        path = directory / template.removesuffix(".in")
+        path = directory / name
         path.write_text(text)
         return path
 
@@ -104,5 +104,9 @@ class Stage:
             self.server.stop()
         for daemon in reversed(self._daemons):
             end(daemon, timeout_s=15.0)
+        self.detach()
+
+    def detach(self) -> None:
+        """Remove the pins: maps and programs outlive the daemon by design, and end with these."""
         if self.pins.exists():
             shutil.rmtree(self.pins)

@@ -1,0 +1,86 @@
+"""Speed and memory, measured: `make bench`, or `python tests/bench/bench.py [PART ...]`.
+
+Prints a table also when a goal is missed, with the miss marked; a part that
+cannot be measured says why. The exit code tells whether measuring worked, not
+whether the figures please.
+"""
+
+import argparse
+import json
+import os
+import platform
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parent.parent.parent))  # nothing must be installed
+
+from tests.bench import calls, daemon, freezing, records, serving
+from tests.bench.figures import Figure, table, unmeasured
+from tests.bench.rig import Rig
+from tests.demo.commands import CommandError
+from tests.demo.stage import Stage
+from tests.servers.serve import ServerError
+
+PARTS = ("records", "calls", "serving", "daemon", "freezing")
+NO_PRIVILEGE = 77
+
+
+def options() -> argparse.Namespace:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
+    parser.add_argument("parts", nargs="*", metavar="PART", help=f"of {', '.join(PARTS)}; all")
+    parser.add_argument("--quick", action="store_true", help="fewer, shorter measurements")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="also write the figures there")
+    parser.add_argument("--keep", action="store_true", help="keep the directory with logs")
+    found = parser.parse_args()
+    if unknown := set(found.parts) - set(PARTS):
+        parser.error(f"no such part: {', '.join(sorted(unknown))}")
+    return found
+
+
+def say(text: str) -> None:
+    """Tell how far it is, beside the table."""
+    sys.stderr.write(f"  {text}\n")
+
+
+def measurements(rig: Rig, *, quick: bool) -> dict[str, Callable[[], Iterator[Figure]]]:
+    """Return every part, sized for a quick or a full run."""
+    return {
+        "records": lambda: records.measure(200_000 if quick else 2_000_000),
+        "calls": lambda: calls.measure(rig, 2 if quick else 5, 500_000 if quick else 2_000_000),
+        "serving": lambda: serving.measure(rig, 2 if quick else 10, 2.0 if quick else 5.0),
+        "daemon": lambda: daemon.measure(rig, 5.0 if quick else 20.0),
+        "freezing": lambda: freezing.measure(rig, 5 if quick else 20, say),
+    }
+
+
+def main() -> int:
+    """Measure the parts asked for, print the table, clean up."""
+    asked = options()
+    if os.geteuid():
+        sys.stderr.write("The benchmark loads BPF programs: run it as root.\n")
+        return NO_PRIVILEGE
+    figures: list[Figure] = []
+    with Stage() as stage:
+        stage.keep = asked.keep
+        rig = Rig(stage)
+        for name, measure in measurements(rig, quick=asked.quick).items():
+            if asked.parts and name not in asked.parts:
+                continue
+            say(f"{name} …")
+            try:
+                figures.extend(measure())
+            except (CommandError, ServerError, OSError) as error:
+                figures.append(unmeasured(name, str(error)))
+    where = f"{platform.release()}, {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}"
+    print(f"{where}\n\n{table(figures)}")
+    missed = [figure.name for figure in figures if figure.missed]
+    print(f"\n{len(missed)} goals missed: {', '.join(missed)}" if missed else "\nEvery goal met.")
+    if asked.json:
+        asked.json.write_text(json.dumps([figure.as_json() for figure in figures], indent=2) + "\n")
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
