@@ -30,7 +30,7 @@ from detectors.words import (
 )
 
 MAX_WORDS: Final = 65_536
-"""Per model; the rarest are left out beyond it. ADFA-LD's 833 normal traces hold about as many."""
+"""Per role of a live workload, whose steady loop makes a few thousand; the rarest are left out."""
 
 Floats = NDArray[np.float64]
 Counts = NDArray[np.uint64]
@@ -54,11 +54,13 @@ class NgramModel:
         words: Shape (n,), uint64, ascending: the 7-grams learnt.
         counts: Shape (n,), how often.
         left_out: Counts of words dropped to stay bounded.
+        max_words: The bound.
     """
 
     words: Words = field(default_factory=lambda: np.zeros(0, np.uint64))
     counts: Counts = field(default_factory=lambda: np.zeros(0, np.uint64))
     left_out: int = 0
+    max_words: int = MAX_WORDS
     _orders: tuple[_Order, ...] | None = None
 
     def learn(self, words: Words, counts: Counts) -> None:
@@ -77,12 +79,12 @@ class NgramModel:
         self.words, self.counts = merge(
             np.concatenate([self.words, words]), np.concatenate([self.counts, counts])
         )
-        if len(self.words) > MAX_WORDS:
+        if len(self.words) > self.max_words:
             self._drop_rarest()
         self._orders = None
 
     def _drop_rarest(self) -> None:
-        kept = np.sort(np.argsort(self.counts, kind="stable")[-MAX_WORDS:])
+        kept = np.sort(np.argsort(self.counts, kind="stable")[-self.max_words :])
         self.left_out += int(self.counts.sum() - self.counts[kept].sum())
         self.words, self.counts = self.words[kept], self.counts[kept]
 

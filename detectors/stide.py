@@ -27,17 +27,19 @@ class Stide:
     Attributes:
         known: Shape (n,), uint64, ascending.
         left_out: Distinct sequences that did not fit.
+        max_known: How many fit.
     """
 
     known: Words = field(default_factory=lambda: np.zeros(0, np.uint64))
     left_out: int = 0
+    max_known: int = MAX_KNOWN
 
     def learn(self, words: Words) -> None:
         """Add a trace's sequences. words: shape (n,), as `words.from_numbers` returns."""
         check(words)
         fresh = np.unique(words & mask(ORDER))
         fresh = fresh[~contains(self.known, fresh)]
-        room = MAX_KNOWN - len(self.known)
+        room = self.max_known - len(self.known)
         self.left_out += max(0, len(fresh) - room)
         self.known = np.sort(np.concatenate([self.known, fresh[:room]]))
 
