@@ -36,6 +36,9 @@ def run(config: ConfigFile = None) -> None:
 
     settings = load(config)
     log.configure(settings.agent.log_level)
+    from agent.doctor import demand, needs
+
+    demand(needs())
     from agent.daemon import run as run_daemon
 
     run_daemon(settings)

@@ -145,7 +145,10 @@ class Central:
     store: Path | None = key(
         None, checks.path, "where it keeps what it was told; not given: central/ in paths.state"
     )
-    keep_days: int = key(90, checks.integer(1, 3650), "age at which an event is dropped")
+    keep_days: int = key(90, checks.integer(1, 3650), "age at which a verdict is dropped")
+    silent_after_s: float = key(
+        30.0, checks.number(1.0, _WEEK_S), "a host unheard for so long is told of as silent"
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

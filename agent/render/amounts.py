@@ -1,7 +1,7 @@
 """Writes numbers with their units, which are taken from the names: `rss_bytes`, `uptime_s`."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import Any, Final
 
@@ -9,6 +9,7 @@ _BINARY: Final = ("B", "KiB", "MiB", "GiB", "TiB")
 _STEP: Final = 1024
 _SPANS: Final = ((86_400, "d"), (3_600, "h"), (60, "min"), (1, "s"))
 _NS: Final = 1_000_000_000
+_EARLIEST_NS: Final = 1_000_000_000 * _NS  # Unix time of 2001; less is a span or a clock since boot
 
 
 def amount(name: str, value: object) -> str:
@@ -69,20 +70,24 @@ def quantity(value: float, unit: str) -> str:
 
 
 def _number(name: str, value: float) -> str:
-    if name.endswith("_bytes") or name == "bytes":
-        return size(value)
-    if name.endswith("_s"):
-        return duration(value)
-    if name.endswith("_ms"):
-        return f"{value:.0f} ms"
-    if name.endswith("_percent"):
-        return f"{value:.1f} %"
-    if name.endswith("_mib"):
-        return f"{value:.0f} MiB"
+    unit = name.rpartition("_")[2]
+    if unit == "ns" and value < _EARLIEST_NS:
+        return duration(value / _NS)
+    if unit in _UNITS:
+        return _UNITS[unit](value)
     return f"{value:,}" if isinstance(value, int) else f"{value:,.3g}"
 
 
 def _title(name: str) -> str:
-    for suffix in ("_bytes", "_percent", "_s", "_ms", "_mib"):
-        name = name.removesuffix(suffix)
-    return name.replace("_", " ")
+    title, _, unit = name.rpartition("_")
+    return (title if title and unit in _UNITS else name).replace("_", " ")
+
+
+_UNITS: Final[Mapping[str, Callable[[float], str]]] = {
+    "bytes": size,
+    "s": duration,
+    "ms": lambda value: f"{value:.0f} ms",
+    "ns": lambda value: moment(int(value)),
+    "percent": lambda value: f"{value:.1f} %",
+    "mib": lambda value: f"{value:.0f} MiB",
+}

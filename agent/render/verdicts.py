@@ -14,22 +14,24 @@ _MAX_GRAMS: Final = 5
 _MAX_NOVEL: Final = 20
 
 
-def verdict_table(verdicts: Iterable[Verdict], *, colour: bool = False) -> str:
-    """Write a line for each verdict, in the order given."""
+def verdict_table(verdicts: Iterable[Verdict], *, colour: bool = False, hosts: bool = False) -> str:
+    """Write a line for each verdict, in the order given; with `hosts`, also whose it is."""
     rows = [
         (
             moment(v["time_ns"]),
+            *((v["host"],) if hosts else ()),
             v["level"],
             v["workload"],
             v["summary"],
-            v.get("response", {}).get("action", ""),
+            (v.get("response") or {}).get("action", ""),
             v["id"],
         )
         for v in verdicts
     ]
     if not rows:
         return "No verdicts."
-    return table(("time", "level", "workload", "what", "done", "id"), rows, colour=colour)
+    host = ("host",) if hosts else ()
+    return table(("time", *host, "level", "workload", "what", "done", "id"), rows, colour=colour)
 
 
 def explanation(verdict: Verdict, *, colour: bool = False) -> str:
@@ -124,7 +126,8 @@ def _evidence(verdict: Verdict) -> Iterator[str]:
         yield f"lost in this window: {lost} records, so this may not be all"
     baseline = verdict.get("baseline", {})
     if baseline.get("age_s") is not None:
-        yield f"baseline: {duration(baseline['age_s'])} old, {baseline.get('windows', '?')} windows"
+        windows = amount("windows", baseline.get("windows"))
+        yield f"baseline: {duration(baseline['age_s'])} old, {windows} windows"
     if baseline.get("coverage") is not None:
         yield f"baseline covers {baseline['coverage']:.1%} of what the kernel counted"
 

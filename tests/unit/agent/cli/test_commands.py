@@ -37,6 +37,7 @@ OFFERED = {
     ),
     "keys": ("new", "show", "allow", "revoke"),
     "config": ("check", "show"),
+    "fleet": ("hosts", "verdicts"),
     "eval": ("traces",),
 }
 

@@ -1,0 +1,96 @@
+"""What else the agent uses on this host: bcc, a GPU, disk, and the way to central."""
+
+import shutil
+import socket
+import subprocess
+import sys
+from collections.abc import Iterable
+from contextlib import suppress
+from pathlib import Path
+from typing import Final
+from urllib.parse import urlsplit
+
+from agent.config import Settings
+from agent.control import request
+from agent.doctor.findings import Finding, State
+from agent.errors import AgentError
+
+_BCC_S: Final = 30.0
+_CONNECT_S: Final = 2.0
+_MIB: Final = 1024 * 1024
+
+
+def bcc() -> Finding:
+    """Import the distribution's bcc in a process of its own, as its worker does."""
+    script = "import bcc; bcc.BPF"
+    try:
+        tried = subprocess.run(
+            [sys.executable, "-c", script], capture_output=True, timeout=_BCC_S, check=False
+        )
+    except subprocess.TimeoutExpired:
+        return Finding("bcc", State.LIMITED, f"no answer in {_BCC_S:.0f} s", "try again when idle")
+    if tried.returncode == 0:
+        return Finding("bcc", State.OK, "importable: operator probes and stack symbols work")
+    words = "not importable: no operator probes, no names in user stacks"
+    fix = "install the distribution's python3-bpfcc (never the PyPI package called bcc)"
+    return Finding("bcc", State.LIMITED, words, fix)
+
+
+def gpu(devices: Iterable[Path]) -> Finding:
+    """Ask NVML. No GPU is a normal state; a GPU that NVML does not see is not."""
+    import pynvml  # noqa: PLC0415 - for this check alone
+
+    held = [device.name for device in devices]
+    try:
+        pynvml.nvmlInit()
+    except pynvml.NVMLError as error:
+        if not held:
+            return Finding("GPU", State.OK, "none on this host; nothing is missing")
+        words = f"{', '.join(held)} but NVML says: {error}"
+        return Finding("GPU", State.LIMITED, words, "install the driver's libnvidia-ml.so.1")
+    try:
+        count = pynvml.nvmlDeviceGetCount()
+        handles = [pynvml.nvmlDeviceGetHandleByIndex(index) for index in range(count)]
+        names = [str(pynvml.nvmlDeviceGetName(handle)) for handle in handles]
+        driver = pynvml.nvmlSystemGetDriverVersion()
+    finally:
+        pynvml.nvmlShutdown()
+    return Finding("GPU", State.OK, f"{', '.join(names) or 'none'}; driver {driver}")
+
+
+def disk(settings: Settings) -> Finding:
+    """Compare what the stores may grow to with what is free."""
+    place = settings.paths.state
+    while not place.exists():
+        place = place.parent
+    free_mib = shutil.disk_usage(place).free // _MIB
+    wanted_mib = settings.store.max_mib + settings.ship.outbox_mib
+    words = f"{free_mib} MiB free at {place}, of which the agent uses up to {wanted_mib}"
+    if free_mib >= wanted_mib:
+        return Finding("disk", State.OK, words)
+    return Finding("disk", State.LIMITED, words, "make room, or lower store.max_mib")
+
+
+def central(settings: Settings) -> list[Finding]:
+    """Try to reach every configured central."""
+    return [_reach(endpoint) for endpoint in settings.ship.endpoints]
+
+
+def running(settings: Settings) -> list[Finding]:
+    """Ask the running agent what each of its sensors saw; it answers with findings."""
+    try:
+        told = request(settings.paths.run, "doctor_live")
+    except AgentError as error:
+        return [Finding("live", State.LIMITED, str(error), "start the agent, then ask again")]
+    return [
+        Finding(one["name"], State(one["state"]), one["words"], one.get("fix", "")) for one in told
+    ]
+
+
+def _reach(endpoint: str) -> Finding:
+    address = urlsplit(endpoint)
+    with suppress(OSError):
+        socket.create_connection((address.hostname or "", address.port or 0), _CONNECT_S).close()
+        return Finding("central", State.OK, f"{endpoint} accepts connections")
+    fix = "start `agent central` there, or open the port; until then verdicts wait on disk"
+    return Finding("central", State.LIMITED, f"{endpoint} accepts no connection", fix)
