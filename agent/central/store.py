@@ -1,0 +1,210 @@
+"""What central keeps: the only module that speaks SQL, to chDB, ClickHouse inside this process.
+
+Text from hosts never enters a statement: rows go in as JSONEachRow beside it,
+and questions carry `{name:Type}` parameters.
+"""
+
+import json
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol, Self
+
+from agent.central import queries
+from agent.central.errors import StoreFailedError, StoreMissingError
+from agent.central.schema import DATABASE, STEPS, VERSIONS, lifetime
+from agent.store.levels import level_rank
+
+Row = Mapping[str, Any]
+
+
+class Engine(Protocol):
+    """What of a chDB session is used here."""
+
+    def query(self, sql: str, fmt: str, *, params: Mapping[str, Any] | None = None) -> object:
+        """Run `sql` and return its answer, which prints as format `fmt`."""
+
+    def send_insert(self, query: str, fmt: str) -> Any:  # noqa: ANN401 - chDB names no type
+        """Begin an INSERT whose rows follow as bytes of format `fmt`."""
+
+    def close(self) -> None:
+        """Finish background work and let the directory go."""
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """Which verdicts are asked for; empty text and 0 mean any."""
+
+    since_ns: int = 0
+    host: str = ""
+    workload: str = ""
+    min_level: str = "info"
+    id_prefix: str = ""
+    limit: int = 1_000
+
+
+class CentralStore:
+    """The tables of one central, in one directory, for one process."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+
+    @classmethod
+    def open(cls, path: Path, keep_days: int) -> Self:
+        """Open or create the store in the directory `path`, and bring its tables up to date.
+
+        Raises:
+            StoreMissingError: chDB is not installed.
+            StoreFailedError: The directory is in use, damaged, or cannot be written.
+        """
+        try:
+            from chdb import session
+        except ImportError as error:
+            raise StoreMissingError from error
+        path.mkdir(parents=True, exist_ok=True, mode=0o700)
+        try:
+            engine: Engine = session.Session(str(path))  # type: ignore[no-untyped-call]
+            store = cls(engine)
+        except RuntimeError as error:
+            raise StoreFailedError(_first_line(error)) from error
+        store._migrate(keep_days)
+        return store
+
+    def close(self) -> None:
+        """Let the directory go."""
+        self._engine.close()
+
+    def marks(self) -> dict[tuple[str, str], int]:
+        """Return the last sequence stored of each host and epoch."""
+        return {
+            (row["host"], row["epoch"]): int(row["sequence"]) for row in self._select(queries.MARKS)
+        }
+
+    def write(
+        self,
+        verdicts: Sequence[Row],
+        gaps: Sequence[Row],
+        heartbeats: Sequence[Row],
+        hosts: Sequence[Row],
+    ) -> int:
+        """Store what a round of messages told; on the disk when this returns.
+
+        The sequences in `hosts` go last: a stop in between makes the host send
+        again what is then recognised by its id.
+
+        Returns:
+            How many verdicts were new; an id that a host told before is not stored again.
+
+        Raises:
+            StoreFailedError: Nothing may be acknowledged.
+        """
+        new = self._unknown(verdicts)
+        self._insert("gaps", gaps)
+        self._insert("verdicts", new)
+        self._insert("heartbeats", heartbeats)
+        self._insert("hosts", hosts)
+        return len(new)
+
+    def verdicts(self, question: Question) -> list[dict[str, Any]]:
+        """Return verdicts as their hosts told them, oldest first; the newest `limit` of them."""
+        rows = self._select(
+            queries.VERDICTS,
+            since=question.since_ns,
+            level=level_rank(question.min_level),
+            host=question.host,
+            workload=question.workload,
+            id=question.id_prefix,
+            limit=question.limit,
+        )
+        return [json.loads(row["document"]) for row in reversed(rows)]
+
+    def hosts(self) -> list[dict[str, Any]]:
+        """Return what is known of every host ever heard, by name."""
+        levels = _nested(self._select(queries.LEVELS_BY_HOST), "level", "verdicts")
+        missing = _nested(self._select(queries.GAPS_BY_HOST), "reason", "missing")
+        summaries = {row["host"]: row["summary"] for row in self._select(queries.SUMMARY_BY_HOST)}
+        return [
+            {
+                "host": row["host"],
+                "last_heard_ns": int(row["last_heard_ns"]),
+                "address": row["address"],
+                "public_key": row["public_key"],
+                "epoch": row["epoch"],
+                "sequence": int(row["sequence"]),
+                "verdicts": levels.get(row["host"], {}),
+                "dropped": json.loads(row["dropped"]),
+                "missing": missing.get(row["host"], {}),
+                "summary": json.loads(summaries.get(row["host"], "{}")),
+            }
+            for row in self._select(queries.LATEST_HOSTS)
+        ]
+
+    def _migrate(self, keep_days: int) -> None:
+        self._run(f"CREATE DATABASE IF NOT EXISTS {DATABASE}")
+        self._run(VERSIONS)
+        done = int(self._select(queries.VERSION)[0]["version"])
+        if done > len(STEPS):
+            words = f"its tables are of version {done}, this program knows {len(STEPS)}"
+            raise StoreFailedError(words)
+        for version, step in enumerate(STEPS[done:], start=done + 1):
+            for statement in step:
+                self._run(statement)
+            self._insert("schema_versions", [{"version": version, "applied_ns": time.time_ns()}])
+        self._set_lifetime(keep_days)
+
+    def _set_lifetime(self, keep_days: int) -> None:
+        for table in ("verdicts", "gaps"):
+            made = self._select(queries.MADE_AS, table=table)[0]["made"]
+            # Setting it rewrites parts, so only when it changed.
+            if f"toIntervalDay({keep_days})" not in made:
+                self._run(lifetime(table, keep_days))
+
+    def _unknown(self, verdicts: Sequence[Row]) -> list[Row]:
+        by_host: dict[str, dict[str, Row]] = {}
+        for row in verdicts:
+            by_host.setdefault(row["host"], {}).setdefault(row["id"], row)
+        new: list[Row] = []
+        for host, rows in by_host.items():
+            # Ids passed `is_verdict_id`: capitals and digits, nothing to escape.
+            ids = "[" + ",".join(f"'{one}'" for one in rows) + "]"
+            known = {row["id"] for row in self._select(queries.KNOWN, host=host, ids=ids)}
+            new.extend(row for one, row in rows.items() if one not in known)
+        return new
+
+    def _insert(self, table: str, rows: Iterable[Row]) -> None:
+        lines = "\n".join(json.dumps(row) for row in rows)
+        if not lines:
+            return
+        try:
+            with self._engine.send_insert(
+                f"INSERT INTO {DATABASE}.{table}", "JSONEachRow"
+            ) as insert:
+                insert.append(lines)
+                insert.finish()
+        except RuntimeError as error:
+            raise StoreFailedError(_first_line(error)) from error
+
+    def _run(self, sql: str) -> None:
+        try:
+            self._engine.query(sql, "CSV")
+        except RuntimeError as error:
+            raise StoreFailedError(_first_line(error)) from error
+
+    def _select(self, sql: str, **parameters: object) -> list[dict[str, Any]]:
+        try:
+            answer = str(self._engine.query(sql, "JSONEachRow", params=parameters or None))
+        except RuntimeError as error:
+            raise StoreFailedError(_first_line(error)) from error
+        return [json.loads(line) for line in answer.splitlines() if line]
+
+
+def _nested(rows: Iterable[Row], key: str, value: str) -> dict[str, dict[str, int]]:
+    found: dict[str, dict[str, int]] = {}
+    for row in rows:
+        found.setdefault(row["host"], {})[row[key]] = int(row[value])
+    return found
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).splitlines() or [""])[0][:300]
