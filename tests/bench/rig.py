@@ -29,14 +29,26 @@ class Rig:
         self.daemon: subprocess.Popen[bytes] | None = None
 
     def on(self) -> float:
-        """Start the agent and wait until it watches the server; returns the seconds that took."""
-        if self.daemon:
+        """Start the agent and wait until it watches the server; returns the seconds that took.
+
+        Raises:
+            CommandError: It ended, or watches nothing within `START_S`.
+        """
+        if self.daemon and self.daemon.poll() is None:
             return 0.0
         began = time.monotonic()
-        self.daemon = self.stage.launch("agent", self.agent.line("run"))
-        if not wait_for(self.watched, START_S):
-            raise CommandError(f"the agent watches nothing; see {self.stage.log('agent')}")
+        daemon = self.daemon = self.stage.launch("agent", self.agent.line("run"))
+        if not wait_for(lambda: daemon.poll() is not None or self.watched(), START_S):
+            raise CommandError(f"the agent does not watch the server {START_S:.0f} s after start")
+        self.running()
         return time.monotonic() - began
+
+    def running(self) -> subprocess.Popen[bytes]:
+        """Return the daemon; CommandError, with its last words, when it is not there."""
+        if self.daemon and self.daemon.poll() is None:
+            return self.daemon
+        words = self.stage.log("agent").read_text(errors="replace").strip().splitlines()
+        raise CommandError(f"the agent does not run: {words[-1] if words else 'no word from it'}")
 
     def watched(self) -> dict[str, Any] | None:
         """Return the server's workload once its process is a member."""

@@ -80,7 +80,9 @@ def main() -> int:
         with stage:
             play(story, stage, details)
             stage.keep = details.keep or not story.held
-    except (DemoFailedError, CommandError, ServerError, AttackError, OSError) as error:
+    except DemoFailedError:
+        pass  # told, and recorded, where it happened
+    except (CommandError, ServerError, AttackError, OSError) as error:
         story.check("the demonstration came to its end", held=False, detail=str(error))
     finish(story, stage)
     if details.json:

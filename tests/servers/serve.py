@@ -93,6 +93,22 @@ def end(process: subprocess.Popen[bytes], timeout_s: float = 5.0) -> None:
         process.wait()
 
 
+def prepare() -> None:
+    """Train the models unless that was done; ServerError when there is no environment for it."""
+    if (ONNX_MODELS / "samples.json").exists():  # written last
+        return
+    if not ONNX_PYTHON.exists():
+        raise ServerError(f"there is no {ONNX_PYTHON}; `make demo-setup` makes it")
+    done = subprocess.run(
+        [ONNX_PYTHON, HERE / "onnx" / "train.py", ONNX_MODELS],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if done.returncode:
+        raise ServerError(f"the model could not be trained: {done.stderr.strip()[-300:]}")
+
+
 @dataclass(frozen=True, slots=True)
 class OnnxServer:
     """The digit recogniser, running: see onnx/README.md."""
@@ -111,8 +127,7 @@ class OnnxServer:
         Raises:
             ServerError: The set-up is missing, or it did not answer within `ready_s`.
         """
-        if not ONNX_PYTHON.exists() or not (ONNX_MODELS / "digits-1.onnx").exists():
-            raise ServerError(f"no {ONNX_PYTHON} or model beside it; `make demo-setup` makes them")
+        prepare()
         models = directory / "models"
         models.mkdir(parents=True)
         for name in ("digits-1.onnx", "samples.json"):
