@@ -6,7 +6,12 @@ Pure: the time is an argument.
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from agent.errors import RefusedError
 from agent.response.containment import NANOSECONDS, Containment
+
+
+class BreakerOpenError(RefusedError):
+    """Refused: {0} containments began within {1:.0f} min; --force if you are sure."""
 
 
 @dataclass(frozen=True, slots=True)

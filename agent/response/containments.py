@@ -13,7 +13,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from agent.errors import RefusedError, UnknownError
-from agent.response.breaker import Breaker
+from agent.response.breaker import Breaker, BreakerOpenError
 from agent.response.containment import (
     NANOSECONDS,
     Containment,
@@ -27,16 +27,8 @@ from agent.response.freeze import Freezer, Hold
 from agent.response.guard import Guard
 from agent.response.ledger import Ledger
 from agent.response.processes import STOPPED_STATES, Process
-from agent.response.switch import ContainmentSwitch, Switched, SwitchError
+from agent.response.switch import ContainmentSwitch, NoSwitchError, Switched, SwitchError
 from agent.response.tree import Tree
-
-
-class BreakerOpenError(RefusedError):
-    """Refused: {0} containments began within {1:.0f} min; --force if you are sure."""
-
-
-class NoSwitchError(SwitchError):
-    """The kernel's switch is not there: start `agent run` once. A freeze works without it."""
 
 
 class Containments:
@@ -159,6 +151,11 @@ class Containments:
         with self._ledger.journal.locked():
             self._ledger.load()
             return tuple(self._ledger.known.values())
+
+    @property
+    def set_aside(self) -> tuple[Path, ...]:
+        """Corrupt journals that were moved away, oldest first: the agent is degraded."""
+        return self._ledger.journal.set_aside
 
     def live(self) -> tuple[Containment, ...]:
         """Return what is contained now, oldest first; cheap while nothing changes."""

@@ -1,30 +1,29 @@
 """The journal of containments: what is about to be done, on disk before it is done.
 
-One record a line: the CRC-32 of the JSON in eight hex digits, a space, the
-JSON. The file is filled with NUL bytes from the start, so that writing inside
+The file is filled with NUL bytes from the start, so that writing inside
 it takes no new block: a full disk stops nothing. A spare of the same size lies
 ready for compaction, which writes the live containments there and renames it.
 (On a copy-on-write file system a full disk may refuse even that.)
 """
 
 import fcntl
-import json
 import os
 import time
-import zlib
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
 from agent.errors import AgentError, NotReadyError
+from agent.response.journal_format import decode, encode
 
 RESERVED_BYTES: Final = 1 << 20
 """Per file: a containment of 1,000 processes takes about 40 kB in all."""
 
 COMPACT_FROM: Final = 0.75
 """Fill at which only live and recent containments are carried on."""
+
+READ_BYTES: Final = 1 << 16
 
 LOCK_WAIT_S: Final = 10.0
 """Longer than any holder takes: the slowest step waits 2 s for a tree to stop."""
@@ -38,54 +37,6 @@ class JournalError(AgentError):
     exit_code = 2
 
 
-@dataclass(frozen=True, slots=True)
-class Reading:
-    """What a journal file holds.
-
-    Attributes:
-        records: Those whose checksum is right, oldest first.
-        bad_lines: Lines before the last whose checksum is wrong: something wrote over them.
-        torn: The last line is incomplete, as a power cut leaves it: its act was not done yet.
-        end: Offset in bytes where the next record goes.
-    """
-
-    records: tuple[dict[str, Any], ...]
-    bad_lines: int
-    torn: bool
-    end: int
-
-
-def encode(record: Mapping[str, Any]) -> bytes:
-    """Return `record` as one journal line."""
-    text = json.dumps(record, separators=(",", ":"), sort_keys=True).encode()
-    return b"%08x %s\n" % (zlib.crc32(text), text)
-
-
-def decode(content: bytes) -> Reading:
-    """Read a whole journal file; never raises, whatever it holds."""
-    used = content.rstrip(b"\0")
-    lines = used.split(b"\n")
-    tail = lines.pop()
-    parsed = [_line(line) for line in lines]
-    last_bad = bool(parsed) and parsed[-1] is None and not tail
-    bad = parsed.count(None) - last_bad
-    end = len(used) - len(tail) - (len(lines[-1]) + 1 if last_bad else 0)
-    return Reading(
-        tuple(record for record in parsed if record is not None), bad, bool(tail) or last_bad, end
-    )
-
-
-def _line(line: bytes) -> dict[str, Any] | None:
-    checksum, _, text = line.partition(b" ")
-    if b"%08x" % zlib.crc32(text) != checksum:
-        return None
-    try:
-        record = json.loads(text)
-    except ValueError:
-        return None
-    return record if isinstance(record, dict) else None
-
-
 class Journal:
     """The journal in one state directory, shared by daemon and command line through a lock file.
 
@@ -96,7 +47,6 @@ class Journal:
         reserved_bytes: Size of the journal and of its spare.
 
     Attributes:
-        set_aside: Where corrupt journals were moved to, oldest first: the agent is degraded.
         lost_lines: Lines of those that could not be read.
         torn: Incomplete last lines dropped.
     """
@@ -110,7 +60,6 @@ class Journal:
         self._fd = -1
         self._inode = 0
         self._end = 0
-        self.set_aside: list[Path] = []
         self.lost_lines = 0
         self.torn = 0
 
@@ -162,7 +111,7 @@ class Journal:
         """
         try:
             self._open()
-            reading = decode(os.pread(self._fd, self._reserved_bytes, 0))
+            reading = decode(_content(self._fd))
             self._end = reading.end
             if reading.torn:
                 self.torn += 1
@@ -204,6 +153,11 @@ class Journal:
             ) not in {b"", b"\0"}
         except OSError:
             return True
+
+    @property
+    def set_aside(self) -> tuple[Path, ...]:
+        """Corrupt journals kept under another name, oldest first, until somebody removes them."""
+        return tuple(sorted(self._state.glob("journal.corrupt-*")))
 
     @property
     def crowded(self) -> bool:
@@ -273,8 +227,18 @@ class Journal:
             os.link(self._path, aside)
         except OSError as error:
             raise JournalError(self._path, error.strerror) from error
-        self.set_aside.append(aside)
         self.compact(good)
+
+
+def _content(fd: int) -> bytes:
+    """Read up to the NUL bytes that nobody wrote over yet."""
+    chunks: list[bytes] = []
+    while not chunks or not chunks[-1].endswith(b"\0"):
+        chunk = os.pread(fd, READ_BYTES, READ_BYTES * len(chunks))
+        if not chunk:
+            break
+        chunks.append(chunk)
+    return b"".join(chunks)
 
 
 def _write(fd: int, content: bytes, offset: int) -> None:

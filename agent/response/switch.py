@@ -14,6 +14,10 @@ class SwitchError(AgentError):
     exit_code = 2
 
 
+class NoSwitchError(SwitchError):
+    """The kernel's switch is not there: start `agent run` once. A freeze works without it."""
+
+
 @dataclass(frozen=True, slots=True)
 class Switched:
     """What the kernel is told of one workload.

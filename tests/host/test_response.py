@@ -12,10 +12,10 @@ from pathlib import Path
 import pytest
 
 from agent.errors import RefusedError, UnknownError
-from agent.response.breaker import Breaker
+from agent.response.breaker import Breaker, BreakerOpenError
 from agent.response.cgroups import mount_point
 from agent.response.containment import Containment, ProcessId, State, Step, Target
-from agent.response.containments import BreakerOpenError, Containments
+from agent.response.containments import Containments
 from agent.response.guard import ProtectedProcessError
 from agent.response.processes import children, exists, held, read_process, thread_states
 from agent.response.switch import SwitchError

@@ -5,7 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agent.response.journal import Journal, JournalError, decode, encode
+from agent.response.journal import Journal, JournalError
+from agent.response.journal_format import decode, encode
 
 RECORD = {"event": "done", "id": "a", "mono_ns": 1}
 
