@@ -14,7 +14,7 @@ def add(app: typer.Typer) -> None:
     """Offer these commands."""
     group = typer.Typer(help="Show and steer what was learned.", no_args_is_help=True)
     codes = "Exit codes: 0; 3 not running; 4 no such workload; 5 the baseline is not ready."
-    group.command("list", epilog="Exit codes: 0; 3 not running.")(list_)
+    group.command("list", epilog="Exit codes: 0.")(list_)
     for command in (show, learn, diff, approve, export, forget):
         group.command(epilog=codes)(command)
     group.command("import", epilog=codes)(import_)
@@ -22,17 +22,23 @@ def add(app: typer.Typer) -> None:
 
 
 def list_(*, config: ConfigFile = None, as_json: AsJson = False) -> None:
-    """List the baselines and how far they have come."""
+    """List the baselines and how far they have come.
+
+    With the agent stopped: those it kept.
+    """
     from agent.render.lists import any_table
 
-    rows = _ask(config, "baseline_list")
+    rows = _known(config, "baseline_list")
     text = "" if as_json else any_table(rows, "Nothing was learned yet.", colour=colour())
     emit(rows, text, as_json=as_json)
 
 
 def show(workload: Workload, *, config: ConfigFile = None, as_json: AsJson = False) -> None:
     """Show what one workload was learned to do."""
-    _page(_ask(config, "baseline_show", workload=workload), as_json=as_json)
+    from agent.render.baselines import baseline_page
+
+    found = _known(config, "baseline_show", workload=workload)
+    emit(found, "" if as_json else baseline_page(found, colour=colour()), as_json=as_json)
 
 
 def learn(workload: Workload, *, config: ConfigFile = None, as_json: AsJson = False) -> None:
@@ -117,6 +123,22 @@ def forget(workload: Workload, *, config: ConfigFile = None, as_json: AsJson = F
     """
     answer = _ask(config, "baseline_forget", workload=workload)
     emit(answer, f"{workload}: the baseline is forgotten.", as_json=as_json)
+
+
+def _known(config: Path | None, op: str, workload: str | None = None) -> Any:  # noqa: ANN401
+    """Ask the running agent; where none runs, read what it kept."""
+    from agent.config import load
+    from agent.control import request
+    from agent.errors import NotRunningError
+
+    paths = load(config).paths
+    args: dict[str, Any] = {} if workload is None else {"workload": workload}
+    try:
+        return request(paths.run, op, **args)
+    except NotRunningError:
+        from agent.cli import stored
+
+        return stored.pages(paths.state) if workload is None else stored.page(paths.state, workload)
 
 
 def _page(values: dict[str, Any], *, as_json: bool) -> None:

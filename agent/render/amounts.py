@@ -59,9 +59,9 @@ def moment(time_ns: int) -> str:
     return datetime.fromtimestamp(time_ns / _NS, tz=UTC).astimezone().strftime("%Y-%m-%d %H:%M:%S")
 
 
-def quantity(value: float, unit: str) -> str:
-    """Write a reading with the unit that it carries."""
-    if math.isnan(value):
+def quantity(value: float | None, unit: str) -> str:
+    """Write a reading with the unit that it carries; what was not read is a dash."""
+    if value is None or math.isnan(value):
         return "-"
     if unit in {"B", "B/s"}:
         return size(value) + unit.removeprefix("B")

@@ -8,9 +8,9 @@ from agent.render.table import paint, strong, table
 
 Verdict = Mapping[str, Any]
 
-_ATLAS_EDITION: Final = "5.6.0"
+_MS: Final = 1_000_000
 _MAX_FEATURES: Final = 6
-_MAX_GRAMS: Final = 5
+_MAX_SEQUENCES: Final = 5
 _MAX_NOVEL: Final = 20
 
 
@@ -51,10 +51,11 @@ def explanation(verdict: Verdict, *, colour: bool = False) -> str:
 def _sections(verdict: Verdict) -> Iterator[tuple[str, Iterable[str]]]:
     yield "Never seen before", _novel(verdict.get("novel", ()))
     yield "Against what was learned", _features(verdict.get("features", ()))
-    yield "Unusual call sequences", _grams(verdict.get("grams", ()))
+    yield "Unusual call sequences", _sequences(verdict.get("sequences", ()))
     yield "Process", _tree(verdict.get("process") or {})
-    yield "Records around it", _records(verdict.get("records", ()))
-    yield "Techniques", _techniques(verdict.get("techniques", ()))
+    yield "Records around it", _records(verdict.get("records", ()), verdict["time_ns"])
+    editions = verdict.get("techniques_edition") or {}
+    yield "Techniques", _techniques(verdict.get("techniques", ()), editions)
     yield "Evidence", _evidence(verdict)
     yield "What was done", _response(verdict)
 
@@ -73,17 +74,18 @@ def _novel(items: Sequence[Mapping[str, Any]]) -> Iterator[str]:
 
 def _features(features: Sequence[Mapping[str, Any]]) -> Iterator[str]:
     for feature in features[:_MAX_FEATURES]:
-        unit = feature["unit"]
-        low, high = (quantity(feature[bound], unit) for bound in ("learned_low", "learned_high"))
-        value = quantity(feature["value"], unit)
-        share = f"share {feature['share']:.0%}"
-        yield f"{feature['name']} {value}, learned {low} to {high} ({share})"
+        value, low, high = (
+            quantity(feature[name], feature["unit"])
+            for name in ("value", "learned_low", "learned_high")
+        )
+        share = "" if feature["share"] is None else f" (share {feature['share']:.0%})"
+        yield f"{feature['name']} {value}, learned {low} to {high}{share}"
 
 
-def _grams(grams: Sequence[Mapping[str, Any]]) -> Iterator[str]:
-    for gram in grams[:_MAX_GRAMS]:
+def _sequences(sequences: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+    for gram in sequences[:_MAX_SEQUENCES]:
         rarity = "rare" if gram.get("seen") else "never seen"
-        bits = f"{gram['surprisal_bits']:.0f} bits"
+        bits = quantity(gram["surprisal_bits"], "bits")
         yield f"{' > '.join(gram['calls'])} ({rarity}, {bits}, {gram['count']} times)"
 
 
@@ -103,18 +105,21 @@ def _tree(process: Mapping[str, Any]) -> Iterator[str]:
     yield f"user {process.get('uid', '?')}, cgroup {process.get('cgroup') or '?'}"
 
 
-def _records(records: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+def _records(records: Sequence[Mapping[str, Any]], time_ns: int) -> Iterator[str]:
     for record in records:
-        yield "  ".join(amount(name, value) for name, value in record.items())
+        words = f"{record['kind']} {record['item']}, process {record['pid']} {record['comm']}"
+        marks = ", ".join(record.get("marks", ()))
+        ms = (record["time_ns"] - time_ns) / _MS
+        yield f"{ms:+10.1f} ms  {words}" + (f" ({marks})" if marks else "")
 
 
-def _techniques(techniques: Sequence[str]) -> Iterator[str]:
+def _techniques(techniques: Sequence[str], editions: Mapping[str, str]) -> Iterator[str]:
     atlas = [name for name in techniques if name.startswith("AML.")]
     attack = [name for name in techniques if not name.startswith("AML.")]
     if attack:
-        yield f"ATT&CK: {', '.join(attack)}"
+        yield f"{editions.get('attack', 'ATT&CK')}: {', '.join(attack)}"
     if atlas:
-        yield f"ATLAS {_ATLAS_EDITION}: {', '.join(atlas)}"
+        yield f"{editions.get('atlas', 'ATLAS')}: {', '.join(atlas)}"
 
 
 def _evidence(verdict: Verdict) -> Iterator[str]:
@@ -124,18 +129,25 @@ def _evidence(verdict: Verdict) -> Iterator[str]:
         yield f"false-alarm budget spent: {verdict['budget_spent']:.1%}"
     if lost := verdict.get("window", {}).get("lost"):
         yield f"lost in this window: {lost} records, so this may not be all"
-    baseline = verdict.get("baseline", {})
-    if baseline.get("age_s") is not None:
+    baseline = verdict.get("baseline") or {}
+    if baseline:
         windows = amount("windows", baseline.get("windows"))
-        yield f"baseline: {duration(baseline['age_s'])} old, {windows} windows"
+        age = f"{duration(baseline['age_s'])} old, " if baseline.get("age_s") else ""
+        yield f"baseline: {age}{baseline.get('state', 'unknown')}, {windows} windows"
     if baseline.get("coverage") is not None:
         yield f"baseline covers {baseline['coverage']:.1%} of what the kernel counted"
 
 
 def _response(verdict: Verdict) -> Iterator[str]:
     response = verdict.get("response") or {}
-    state = response.get("state") or "no action was asked for"
-    yield f"{response.get('action') or 'nothing'}: {state}"
+    yield f"{response.get('action') or 'nothing'}: {response.get('state') or 'not asked for'}"
+    if response.get("reason"):
+        yield f"why not {response.get('wanted', 'more')}: {response['reason']}"
+    if response.get("frozen_ms") is not None:
+        held = len(response.get("held", ()))
+        yield f"frozen: {held} processes, {response['frozen_ms']:.1f} ms after the first record"
+    if running := response.get("still_running"):
+        yield f"still running: {amount('', running)}"
     if response.get("undo"):
         yield f"undo:    {response['undo']}"
     yield f"approve: agent baseline approve {verdict['workload']} --verdict {verdict['id']}"

@@ -48,7 +48,13 @@ def answers() -> dict[str, Any]:
         "watch": {"id": 1},
         "unwatch": None,
         "baseline_list": [{"workload": "a", "state": "guarding", "windows": 300}],
-        "baseline_show": {"workload": "a", "roles": {"main": {"files": ["/a", "/b"]}}},
+        "baseline_show": {
+            "workload": "a",
+            "state": "guarding",
+            "windows": 300,
+            "coverage": 0.99,
+            "items": [{"role": "main", "kind": "file", "item": "/a"}],
+        },
         "baseline_approve": {"approved": 1},
         "baseline_export": b"bytes",
         "baseline_import": None,
@@ -96,7 +102,14 @@ def test_watch_refuses_two_targets(agent: Run, config: Path) -> None:
 
 def test_a_baseline_is_shown_as_a_page(agent: Run, config: Path, running: ControlServer) -> None:
     out = agent("baseline", "show", "a", "--config", config).out
-    assert out == "workload: a\nroles:\n  main:\n    files: /a, /b\n"
+    assert out.splitlines() == [
+        "a: guarding, 300 windows",
+        "  covers 99.0% of what the kernel counted",
+        "",
+        "As main",
+        "  file (1)",
+        "    /a",
+    ]
 
 
 def test_approve_needs_items_or_a_verdict(agent: Run, config: Path) -> None:

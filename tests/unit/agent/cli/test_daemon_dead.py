@@ -7,7 +7,9 @@ from typing import Any
 
 import pytest
 
+from agent.daemon.baselines import BaselineFiles
 from agent.store import Store
+from detectors.baseline import Baseline
 
 Run = Callable[..., Any]
 
@@ -108,6 +110,23 @@ def test_release_all_with_nothing_contained_is_no_failure(agent: Run, config: Pa
 def test_containing_an_unknown_workload_is_exit_code_4(agent: Run, config: Path) -> None:
     arguments = ("contain", "x", "--level", "freeze", "--reason", "test")
     assert agent(*arguments, "--config", config).code == 4
+
+
+def test_kept_baselines_are_listed_and_shown(agent: Run, config: Path) -> None:
+    BaselineFiles(config.parent / "state").save(Baseline("a"))
+    (line,) = agent("baseline", "list", "--json", "--config", config).json
+    assert (line["workload"], line["state"], line["windows"]) == ("a", "learning", 0)
+    assert agent("baseline", "show", "a", "--config", config).out.startswith("a: learning")
+    assert agent("baseline", "show", "b", "--config", config).code == 4
+
+
+def test_a_damaged_baseline_is_named_and_left_alone(agent: Run, config: Path) -> None:
+    files = BaselineFiles(config.parent / "state")
+    files.save(Baseline("a"))
+    files.path("a").write_bytes(b"garbage")
+    outcome = agent("baseline", "show", "a", "--config", config)
+    assert (outcome.code, outcome.err.count("\n")) == (1, 1)
+    assert files.path("a").read_bytes() == b"garbage"
 
 
 def test_keys_are_made_shown_allowed_and_revoked(agent: Run, config: Path) -> None:

@@ -35,7 +35,7 @@ VERDICT: dict[str, Any] = {
             "reason": "a shell below a model server",
         }
     ],
-    "grams": [
+    "sequences": [
         {
             "role": "main",
             "calls": ["socket", "connect", "dup2"],
@@ -55,15 +55,27 @@ VERDICT: dict[str, Any] = {
             {"pid": 1, "exe": "/sbin/init"},
         ],
     },
-    "records": [{"kind": "exec", "pid": 12, "item": "/bin/sh"}],
+    "records": [
+        {
+            "time_ns": 1_700_000_000_001_500_000,
+            "kind": "exec",
+            "item": "/bin/sh",
+            "pid": 12,
+            "comm": "sh",
+            "marks": ["stdio-socket"],
+        }
+    ],
     "techniques": ["T1059", "AML.T0050"],
+    "techniques_edition": {"attack": "ATT&CK v17", "atlas": "ATLAS v5.6.0"},
     "summary": "A shell ran below the model server.",
-    "baseline": {"age_s": 7200, "windows": 5000, "coverage": 0.991},
+    "baseline": {"age_s": 7200, "state": "guarding", "windows": 5000, "coverage": 0.991},
     "response": {
         "action": "freeze",
         "state": "done",
         "containment": "c1",
         "undo": "agent release c1",
+        "frozen_ms": 12.34,
+        "held": [11, 12],
     },
 }
 
@@ -74,17 +86,18 @@ def test_an_explanation_goes_from_the_sentence_to_the_way_back() -> None:
         "A shell ran below the model server.",
         "exec /bin/sh, by process 12, 2 times: a shell below a model server",
         "bytes_out_initiated 200.0 KiB/s, learned 0 B/s to 1.0 KiB/s (share 80%)",
-        "socket > connect > dup2 (never seen, 31 bits, 1 times)",
+        "socket > connect > dup2 (never seen, 31.2 bits, 1 times)",
         "1 /sbin/init",
         "└─ 11 /usr/bin/python3 [main]",
         "   └─ 12 /bin/sh",
         "command: sh -c id",
-        "exec  12  /bin/sh",
-        "ATT&CK: T1059",
-        "ATLAS 5.6.0: AML.T0050",
-        "baseline: 2 h old, 5,000 windows",
+        "+1.5 ms  exec /bin/sh, process 12 sh (stdio-socket)",
+        "ATT&CK v17: T1059",
+        "ATLAS v5.6.0: AML.T0050",
+        "baseline: 2 h old, guarding, 5,000 windows",
         "baseline covers 99.1%",
         "freeze: done",
+        "frozen: 2 processes, 12.3 ms after the first record",
         "undo:    agent release c1",
         "approve: agent baseline approve embedder --verdict 01JABC",
     )
@@ -100,8 +113,18 @@ def test_loss_in_the_window_is_told() -> None:
 def test_a_verdict_with_nothing_but_its_duties_is_explained() -> None:
     keys = ("id", "host", "time_ns", "workload", "engine", "level", "summary")
     text = explanation({key: VERDICT[key] for key in keys})
-    assert "nothing: no action was asked for" in text
+    assert "nothing: not asked for" in text
     assert "Never seen before" not in text
+
+
+def test_an_action_that_was_not_allowed_says_why() -> None:
+    response = {
+        "action": "alert",
+        "state": "done",
+        "wanted": "kill",
+        "reason": "the baseline is shadow; only a guarding one acts",
+    }
+    assert "why not kill: the baseline is shadow" in explanation({**VERDICT, "response": response})
 
 
 def test_unknown_is_not_zero() -> None:
