@@ -5,7 +5,6 @@ already told is kept in a file in the run directory, which lives as long as the
 kernel's maps do: after `kill -9`, the next reading goes on from there.
 """
 
-import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -42,7 +41,9 @@ class Counts:
     submitted: NDArray[np.uint64]
     evicted: int
 
-    def named(self, table: NDArray[np.uint64], names: dict[str, int], workload: int) -> dict[str, int]:
+    def named(
+        self, table: NDArray[np.uint64], names: dict[str, int], workload: int
+    ) -> dict[str, int]:
         """One workload's row of `totals` or `losses`, by the constants' names."""
         row = table[workload]
         return {name: int(row[i]) for name, i in names.items() if i < len(row)}
@@ -129,7 +130,7 @@ class Counters:
             fresh = self._run / f"{name}.new"
             with fresh.open("wb") as file:
                 np.save(file, values, allow_pickle=False)
-            os.replace(fresh, self._run / name)
+            fresh.replace(self._run / name)
 
 
 def _identity(grams: NDArray[np.void]) -> NDArray[np.void]:
@@ -150,7 +151,7 @@ def _search(where: NDArray[np.void], what: NDArray[np.void]) -> NDArray[np.intp]
     upper = (both["workload"].astype(np.uint64) << np.uint64(16)) | both["role"]
     order = np.lexsort((np.arange(len(both)) < len(where), both["word"], upper))
     is_where = order < len(where)
-    before = np.cumsum(is_where) - is_where
+    before: NDArray[np.intp] = np.cumsum(is_where) - is_where
     positions = np.zeros(len(both), np.intp)
     positions[order] = before
     return positions[len(where) :]
@@ -158,7 +159,7 @@ def _search(where: NDArray[np.void], what: NDArray[np.void]) -> NDArray[np.intp]
 
 def _difference(before: NDArray[np.void], now: NDArray[np.void]) -> NDArray[np.void]:
     """What grew, with by how much."""
-    known = _contains(before, now)
+    known: NDArray[np.bool_] = _contains(before, now)
     growth = now.copy()
     if known.any():
         at = _search(before, now[known])

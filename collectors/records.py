@@ -48,9 +48,7 @@ class Records:
         """Every sighting of a batch, ordered by time."""
         if not len(batch):
             return []
-        known = np.isin(
-            batch.headers["kind"], [*self._readers, self._file_kind, self._args_kind]
-        )
+        known = np.isin(batch.headers["kind"], [*self._readers, self._file_kind, self._args_kind])
         self.reader.rejected += int(np.count_nonzero(~known))
         self.reader.read += len(batch)
         sightings = [s for kind in self._readers for s in self._read(batch, kind)]

@@ -1,8 +1,8 @@
 """What a kernel record says, in the words the agent uses."""
 
 import ipaddress
-from dataclasses import dataclass, field
-from typing import Final
+from dataclasses import dataclass
+from typing import Any, Final
 
 import numpy as np
 
@@ -14,7 +14,6 @@ FILE_STORM: Final = 512
 _AF_UNIX: Final = 1
 _AF_INET: Final = 2
 _PROTOCOLS: Final = {1: "icmp", 6: "tcp", 17: "udp", 58: "icmp", 132: "sctp", 136: "udplite"}
-_IP_TCP: Final = "tcp"
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,21 +51,16 @@ class Sighting:
     count: int = 1
 
 
-@dataclass(slots=True)
 class Reader:
-    """Turns batches into sightings. What it cannot read is counted, never skipped unseen."""
+    """What every record has: header, marks, key. Counts what is read and what is refused."""
 
-    schema: Schema
-    rejected: int = 0
-    read: int = 0
-    _marks: dict[int, frozenset[str]] = field(default_factory=dict)
-
-    def __post_init__(self) -> None:
+    def __init__(self, schema: Schema) -> None:
         """Take the constants from the object's own BTF."""
-        self._kinds = self.schema.enum("event_kind")
-        self._flags = self.schema.enum("event_flag")
-        self._directions = self.schema.enum("peer_direction")
-        self._key = self.schema.dtype("seen_key")
+        self.read = 0
+        self.rejected = 0
+        self._flags = schema.enum("event_flag")
+        self._key = schema.dtype("seen_key")
+        self._marks: dict[int, frozenset[str]] = {}
 
     def marks(self, flags: int) -> frozenset[str]:
         """Words for a record's flags."""
@@ -76,7 +70,7 @@ class Reader:
             )
         return self._marks[flags]
 
-    def base(self, header: np.void) -> dict[str, object]:
+    def base(self, header: np.void) -> dict[str, Any]:
         """The fields every sighting takes from its header."""
         return {
             "workload": int(header["workload"]),

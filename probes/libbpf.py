@@ -99,7 +99,7 @@ def library() -> Any:  # noqa: ANN401 - ctypes gives its functions no static typ
 
 
 def messages() -> tuple[str, ...]:
-    """libbpf's last warnings, oldest first."""
+    """What libbpf warned of last, oldest first."""
     return tuple(_lines)
 
 
@@ -163,11 +163,11 @@ class Object:
         self._pointer = self._lib.bpf_object__open_file(os.fsencode(path), None)
         if not self._pointer:
             raise failed(f"open {path}")
-        self.programs = {
+        self.programs: dict[str, int] = {
             self._lib.bpf_program__name(p).decode(): p
             for p in self._walk(self._lib.bpf_object__next_program)
         }
-        self.maps = {
+        self.maps: dict[str, int] = {
             self._lib.bpf_map__name(m).decode(): m
             for m in self._walk(self._lib.bpf_object__next_map)
         }

@@ -184,7 +184,7 @@ def _load(pins: Path, path: Path) -> libbpf.Object:
     settings = opened.initial_value(_rodata(opened))
     for name, value in (("ephemeral_low", low), ("ephemeral_high", high)):
         offset, size = types.variable(".rodata", name)
-        settings[offset : offset + size] = value.to_bytes(size, "little")
+        settings[offset : offset + size] = list(value.to_bytes(size, "little"))
     opened.pin_maps(pins)
     try:
         opened.load()

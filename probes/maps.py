@@ -99,11 +99,11 @@ class BpfMap:
         at = np.frombuffer(key, np.uint8)
         code = self._lib.bpf_map_delete_elem(self.fd, at.ctypes.data)
         if code in (0, -errno.ENOENT):
-            return code == 0
-        raise libbpf.failed(f"delete from map {self.name}", code)
+            return bool(code == 0)
+        raise libbpf.failed(f"remove an entry of map {self.name}", code)
 
     def items(self) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
-        """Every entry: keys of shape (n, key_bytes), values of shape (n, value bytes of all CPUs)."""
+        """Every entry: keys (n, key_bytes), values (n, bytes of all CPUs' slots), uint8."""
         keys: list[NDArray[np.uint8]] = []
         values: list[NDArray[np.uint8]] = []
         position = np.zeros(max(self.key_bytes, 4), np.uint8)

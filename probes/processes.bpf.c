@@ -116,14 +116,14 @@ int BPF_PROG(on_exec, struct task_struct *task, pid_t old_pid, struct linux_binp
 {
 	struct task_state *state = task_watched(task);
 	__u32 workload = 0;
-	__u16 role = ROLE_MAIN;
+	__u16 role = ROLE_MAIN; /* as which it was forked: (role, program) is the edge to judge */
 
 	if (state) {
 		workload = state->workload;
-		role = ROLE_UNKNOWN_CHILD;
-		state->role = role;
+		role = state->role;
+		state->role = ROLE_UNKNOWN_CHILD;
 		state->word = 0;
-		member_set(task->tgid, workload, role);
+		member_set(task->tgid, workload, ROLE_UNKNOWN_CHILD);
 		total_add(workload, COUNT_EXECS, 1);
 	}
 	exec_submit(task, bprm, workload, role);

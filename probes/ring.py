@@ -43,16 +43,21 @@ class Batch:
     def headers(self) -> NDArray[np.void]:
         """Shape (n,), dtype event_header."""
         dtype = self.schema.dtype("event_header")
-        return self.raw[:, : dtype.itemsize].copy().view(dtype).ravel()
+        headers: NDArray[np.void] = self.raw[:, : dtype.itemsize].copy().view(dtype).ravel()
+        return headers
 
     def of(self, kind: int, struct: str) -> NDArray[np.void]:
         """The records of one kind, shape (m,), dtype `struct`, in kernel order."""
         chosen = self.raw[self.headers["kind"] == kind]
-        return chosen.view(self.schema.dtype(struct)).ravel()
+        records: NDArray[np.void] = chosen.view(self.schema.dtype(struct)).ravel()
+        return records
 
 
 class Ring:
-    """Reads what the probes submitted. `peek`, act, then `advance`: a crash between repeats, never loses."""
+    """Reads what the probes submitted.
+
+    `peek`, act, then `advance`: a crash in between repeats records, and never loses one.
+    """
 
     def __init__(self, ring: BpfMap, schema: Schema) -> None:
         self.fd = ring.fd

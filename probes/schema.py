@@ -67,7 +67,7 @@ class Schema:
                 raw[at : at + extra],
             )
         )
-        return at + extra
+        return int(at + extra)
 
     def _string(self, offset: int) -> str:
         return self._text[offset : self._text.index(b"\0", offset)].decode()
@@ -84,7 +84,7 @@ class Schema:
 
     def limit(self, name: str) -> int:
         """One constant of `enum limit`."""
-        return self.enum("limit")[name]
+        return int(self.enum("limit")[name])
 
     def dtype(self, name: str) -> np.dtype[np.void]:
         """The numpy dtype of a struct, little endian, byte for byte.
@@ -92,7 +92,8 @@ class Schema:
         Raises:
             ProbeError: no such struct, or one with padding nobody named.
         """
-        return np.dtype(self._struct(self._find(_STRUCT, name)))
+        found: np.dtype[np.void] = np.dtype(self._struct(self._find(_STRUCT, name)))
+        return found
 
     def variable(self, section: str, name: str) -> tuple[int, int]:
         """Offset and size in bytes of a global in a data section."""
@@ -113,7 +114,9 @@ class Schema:
         for name, index, bits in struct.iter_unpack("<III", entry.extra):
             offset = (bits & 0xFFFFFF) // 8 if entry.flagged else bits // 8
             if offset != end:
-                raise ProbeError(f"use {entry.name}", f"unnamed padding before {self._string(name)}")
+                raise ProbeError(
+                    f"use {entry.name}", f"unnamed padding before {self._string(name)}"
+                )
             names.append(self._string(name))
             formats.append(self._format(index))
             offsets.append(offset)

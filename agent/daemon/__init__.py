@@ -1,0 +1,66 @@
+"""The daemon: `agent run`."""
+
+from __future__ import annotations
+
+import errno
+from typing import TYPE_CHECKING
+
+from agent.errors import KernelError, PrivilegeError
+
+if TYPE_CHECKING:
+    from agent.config.schema import Settings
+    from agent.ship.shipper import Shipper
+    from probes.loader import Sensor
+
+
+def run(settings: Settings) -> None:
+    """Watch until SIGTERM.
+
+    Raises:
+        AlreadyRunningError: Another agent has these paths.
+        PrivilegeError: Loading probes is not allowed to us.
+        KernelError: The kernel refuses the probes.
+        ConfigError: A path cannot be used.
+    """
+    from agent.control import Lock  # noqa: PLC0415 - `agent --help` does not need any of this
+    from agent.daemon.daemon import Daemon  # noqa: PLC0415
+    from agent.store import Store  # noqa: PLC0415
+
+    with Lock((settings.paths.run, settings.paths.state)):
+        sensor = _open_sensor(settings)
+        store = Store.open(settings.paths.state / "events.db")
+        Daemon(settings, sensor, store, _ship(settings)).run()
+
+
+def _open_sensor(settings: Settings) -> Sensor:
+    from probes.errors import ProbeError  # noqa: PLC0415
+    from probes.loader import Sensor  # noqa: PLC0415
+
+    try:
+        return Sensor.open(settings.paths.pins)
+    except PermissionError as error:
+        raise PrivilegeError(f"Writing {settings.paths.pins}") from error
+    except ProbeError as error:
+        if error.number in (errno.EPERM, errno.EACCES):
+            raise PrivilegeError("Loading probes into the kernel") from error
+        raise KernelError(str(error)) from error
+    except OSError as error:
+        raise KernelError(f"{settings.paths.pins}: {error.strerror}") from error
+
+
+def _ship(settings: Settings) -> Shipper | None:
+    from agent.keys import KeyStore  # noqa: PLC0415
+    from agent.ship.settings import ShipSettings  # noqa: PLC0415
+    from agent.ship.shipper import Shipper  # noqa: PLC0415
+
+    if not settings.ship.endpoints:
+        return None
+    where = ShipSettings(
+        host=settings.host,
+        endpoints=settings.ship.endpoints,
+        central_key=settings.ship.central_key,
+        outbox=settings.paths.state / "outbox.db",
+        outbox_bytes=settings.ship.outbox_mib << 20,
+        heartbeat_s=settings.ship.heartbeat_s,
+    )
+    return Shipper.start(where, KeyStore(settings.paths.state / "keys").pair("host"))

@@ -1,0 +1,263 @@
+"""The daemon: sources in, verdicts out, in one loop."""
+
+import os
+import signal
+import time
+from collections import Counter, defaultdict
+from functools import partial
+from typing import Any, Final
+
+from agent.config.schema import Settings
+from agent.control import ControlServer
+from agent.daemon.baselines import BaselineFiles
+from agent.daemon.devices import Devices
+from agent.daemon.fitting import Fitter
+from agent.daemon.handlers import Handlers
+from agent.daemon.hands import Hands
+from agent.daemon.health import Health
+from agent.daemon.lineage import Lineage
+from agent.daemon.loop import Loop
+from agent.daemon.notify import notify
+from agent.daemon.registry import Found, Registry
+from agent.daemon.verdicts import Origin
+from agent.daemon.watcher import Watcher
+from agent.daemon.windows import Windows, phase_of
+from agent.log import log
+from agent.response.containments import Containments
+from agent.response.guard import Guard
+from agent.response.pinned import PinnedSwitch
+from agent.ship.shipper import Shipper
+from agent.store import Store
+from collectors.counters import Counters
+from collectors.engines.rulebook import Rulebook
+from collectors.processes import ProcessTable, snapshot
+from collectors.records import Records
+from collectors.sightings import Sighting
+from detectors.assessment import BaselineState
+from detectors.judge import Judge
+from detectors.settings import JudgeSettings
+from probes.loader import Sensor
+
+TICK_S: Final = 0.05
+SCAN_S: Final = 2.0
+SAVE_S: Final = 30.0
+HEALTH_S: Final = 5.0
+GPU_S: Final = 10.0
+RESCAN_S: Final = 1.0
+"""At most this often for programs nobody watches: a host that compiles starts hundreds a second."""
+
+MAX_BATCHES: Final = 8
+_MOST_REPEATED: Final = 256
+
+
+class Daemon:
+    """Owns every part; `run` goes on until SIGTERM.
+
+    Args:
+        settings: The whole configuration.
+        sensor: The loaded probes.
+        store: The local record.
+        shipper: None where no central is configured.
+    """
+
+    def __init__(
+        self, settings: Settings, sensor: Sensor, store: Store, shipper: Shipper | None
+    ) -> None:
+        """Put the parts together; nothing runs yet."""
+        self.settings = settings
+        self.sensor = sensor
+        self.store = store
+        self.shipper = shipper
+        self.started_ns = time.monotonic_ns()
+        self.loop = Loop(sensor.ring.fd, self._on_records, TICK_S)
+        self.records = Records(sensor.schema)
+        self.counters = Counters(sensor, settings.paths.run)
+        self.registry = Registry(sensor, settings, Rulebook.load(*_rule_directories(settings)))
+        self.windows = Windows(self.registry)
+        self.lineage = Lineage()
+        self.devices = Devices()
+        self.baselines = BaselineFiles(settings.paths.state)
+        self.fitter = Fitter()
+        switch = PinnedSwitch.open(settings.paths.pins, sensor.schema)
+        guard = Guard(frozenset({os.getpid()}))
+        self.containments = Containments(settings.paths.state, switch, guard)
+        self.hands = Hands(settings, self.containments, self.loop.post)
+        self.watchers: dict[str, Watcher] = {}
+        self.losses: Counter[str] = Counter()
+        self.submitted: Counter[int] = Counter()
+        self.health = Health(self)
+        self.control = ControlServer(settings.paths.run, Handlers(self).table())
+        self._offset_ns = time.time_ns() - time.monotonic_ns()
+        self._window_start_ns = time.monotonic_ns()
+        self._rescan = False
+        self._scanned_s = 0.0
+
+    def run(self) -> None:
+        """Start, go round, stop in order."""
+        touched = self.containments.recover()
+        for one in touched:
+            log.warning("containment.recovered", id=one.id, workload=one.target.workload)
+        self.scan()
+        self.control.start()
+        every = self.loop.every
+        every(self.settings.window.length_s, self._on_window)
+        every(SCAN_S, self._on_scan)
+        every(1.0, self.hands.tick)
+        every(HEALTH_S, self._on_health)
+        every(GPU_S, self.devices.tick)
+        every(SAVE_S, lambda _: self.save())
+        self.loop.signals = {
+            signal.SIGTERM: self.loop.stop,
+            signal.SIGINT: self.loop.stop,
+        }
+        notify("READY=1", "STATUS=watching")
+        log.info("agent.started", tier="trace", resumed=self.sensor.resumed, pid=os.getpid())
+        for note in self.sensor.notes:
+            log.warning("probes.not_carried_over", what=note)
+        try:
+            self.loop.run()
+        finally:
+            notify("STOPPING=1")
+            self.close()
+
+    def close(self) -> None:
+        """Keep what was learned; the probes and containments stay."""
+        self.control.close()
+        self.hands.close()
+        self.fitter.close()
+        self.devices.close()
+        self.save()
+        if self.shipper is not None:
+            self.shipper.stop()
+        self.store.close()
+        self.sensor.close()
+        log.info("agent.stopped")
+
+    def save(self) -> None:
+        """Write every baseline."""
+        for watcher in self.watchers.values():
+            try:
+                self.baselines.save(watcher.judge.baseline)
+            except OSError as error:
+                log.once("baseline.not_saved", workload=watcher.found.name, why=error)
+                self.losses["baseline_not_saved"] += 1
+
+    def _on_records(self) -> None:
+        for _ in range(MAX_BATCHES):
+            batch = self.sensor.ring.peek()
+            if not len(batch):
+                break
+            self._route(self.records.feed(batch))
+            self.sensor.ring.advance()
+        if self._rescan and time.monotonic() - self._scanned_s > RESCAN_S:
+            self.scan()
+
+    def _route(self, sightings: list[Sighting]) -> None:
+        by_workload: dict[int, list[Sighting]] = defaultdict(list)
+        for sighting in sightings:
+            by_workload[sighting.workload].append(sighting)
+        # A program nobody watches may be a server starting: look soon, not at the next scan.
+        self._rescan |= any(s.kind == "exec" for s in by_workload.pop(0, ()))
+        for number, mine in by_workload.items():
+            name = self.registry.name_of(number)
+            watcher = self.watchers.get(name or "")
+            if watcher is None:
+                self.losses["of_no_workload"] += len(mine)
+                continue
+            watcher.see(mine, self.registry.role_of)
+            if any(s.kind == "exec" for s in mine):
+                self._name_roles(mine)
+
+    def _name_roles(self, sightings: list[Sighting]) -> None:
+        table = snapshot()
+        for sighting in sightings:
+            if sighting.kind == "exec":
+                self.registry.name_role(sighting.pid, table)
+
+    def _on_scan(self, _now_ns: int) -> None:
+        self.scan()
+
+    def scan(self) -> None:
+        """Look for workloads, and watch the new ones."""
+        self._rescan, self._scanned_s = False, time.monotonic()
+        table = snapshot()
+        self.registry.refresh(table, never=(os.getpid(), os.getppid()))
+        for found in self.registry.workloads.values():
+            if found.name not in self.watchers:
+                self._watch(found, table)
+
+    def _watch(self, found: Found, table: ProcessTable) -> None:
+        baseline = self.baselines.load(found.name)
+        if baseline.state is BaselineState.LEARNING:
+            self.forget_seen(found.id)
+        judge = Judge(
+            self._judge_settings(found.name), baseline, partial(self.fitter.fit, found.name)
+        )
+        origin = Origin(self.settings.host, found.name, found.engine, self._offset_ns)
+        self.lineage.learn_table(table, found.pids)
+        self.watchers[found.name] = Watcher(
+            found, judge, self.settings, self.hands, self.lineage, origin, self.tell,
+            time.monotonic_ns(),
+        )  # fmt: skip
+        log.info("workload.found", workload=found.name, engine=found.engine, pids=len(found.pids))
+
+    def _judge_settings(self, name: str) -> JudgeSettings:
+        rule = next((w for w in self.settings.workload if w.name == name), None)
+        learning = (rule.learning if rule else None) or self.settings.learning
+        budget = (rule.false_alarms_per_month if rule else None) or (
+            self.settings.budget.false_alarms_per_month
+        )
+        return JudgeSettings(learning.min_windows, learning.quiet_s, learning.shadow_s, budget)
+
+    def _on_window(self, now_ns: int) -> None:
+        self._on_records()
+        counts = self.counters.read()
+        self.health.account(counts)
+        for name, watcher in self.watchers.items():
+            found = self.registry.workloads.get(name)
+            if found is None or not found.pids:
+                continue
+            readings = watcher.memory.read(found.pids, now_ns) | self.devices.readings(found.pids)
+            phase = phase_of(found, held=watcher.held())
+            span = (self._window_start_ns, now_ns)
+            window = self.windows.build(found, counts, span, readings, watcher.items, phase)
+            before = watcher.judge.baseline.state
+            watcher.close(window, self.windows.losses(counts, found.id))
+            if watcher.judge.baseline.state is not before:
+                self._changed_state(watcher, before)
+            self._tell_again(watcher)
+        self._window_start_ns = now_ns
+
+    def _changed_state(self, watcher: Watcher, before: BaselineState) -> None:
+        state = watcher.judge.baseline.state
+        log.info("baseline.state", workload=watcher.found.name, before=before, now=state)
+        self.baselines.save(watcher.judge.baseline)
+
+    def _tell_again(self, watcher: Watcher) -> None:
+        """What is not learned leaves the kernel's first-seen set, so that its return is seen."""
+        for key in watcher.fresh[:_MOST_REPEATED]:
+            self.sensor.maps["seen"].delete(key)
+        watcher.fresh.clear()
+
+    def forget_seen(self, number: int) -> None:
+        """Empty the kernel's first-seen set of one workload: all of it is to be told again."""
+        keys, _ = self.sensor.maps["seen"].items()
+        if len(keys):
+            entries = keys.view(self.sensor.schema.dtype("seen_key")).ravel()
+            self.sensor.maps["seen"].delete_many(keys[entries["workload"] == number])
+
+    def _on_health(self, now_ns: int) -> None:
+        self.health.check(now_ns)
+        notify("WATCHDOG=1")
+
+    def tell(self, verdict: dict[str, Any]) -> None:
+        """Keep a verdict, and ship it."""
+        self.store.append_verdict(verdict)
+        if self.shipper is not None:
+            self.shipper.offer(verdict)
+        log.info("verdict.told", id=verdict["id"], workload=verdict["workload"],
+                 grade=verdict["level"], action=verdict["response"]["action"])  # fmt: skip
+
+
+def _rule_directories(settings: Settings) -> list[Any]:
+    return [settings.paths.workloads] if settings.paths.workloads.is_dir() else []

@@ -1,0 +1,156 @@
+"""Acts on verdicts beside the loop: one thread, so that one act ends before the next begins."""
+
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from agent.config.schema import Settings
+from agent.errors import AgentError
+from agent.log import log
+from agent.response.containment import Containment, Step, Target
+from agent.response.containments import Containments
+from agent.response.policy import Decision
+
+_MS: Final = 1_000_000
+_WHO: Final = "agent"
+
+
+@dataclass(slots=True)
+class Action:
+    """A step under way or done.
+
+    Attributes:
+        since_ns: Kernel time of what caused it, CLOCK_MONOTONIC: where its latency counts from.
+        future: The containment, once the step is taken.
+    """
+
+    decision: Decision
+    since_ns: int
+    verdict: str
+    future: "Future[Containment]"
+    then: list[Callable[[], None]] = field(default_factory=list)
+
+    def told(self) -> dict[str, Any]:
+        """The `response` part of a verdict."""
+        plain: dict[str, Any] = {
+            "action": self.decision.step.label,
+            "wanted": self.decision.wanted.label,
+            "reason": self.decision.reason,
+        }
+        if not self.future.done():
+            return plain | {"state": "pending", "containment": "", "undo": ""}
+        error = self.future.exception()
+        if error is not None:
+            plain |= {"state": "failed", "containment": "", "undo": "", "reason": str(error)}
+            return plain
+        done = self.future.result()
+        ended = done.held_ns or max(done.times.values(), default=self.since_ns)
+        return plain | {
+            "state": "done",
+            "containment": done.id,
+            "undo": done.undo,
+            "latency_ms": round((ended - self.since_ns) / _MS, 3),
+            "frozen_ms": None
+            if done.held_ns is None
+            else round((done.held_ns - self.since_ns) / _MS, 3),
+            "how": done.how,
+            "held": [process.pid for process in done.processes],
+            "still_running": [process.pid for process in done.running],
+            "times": dict(done.times),
+        }
+
+
+def unanswered(decision: Decision) -> dict[str, Any]:
+    """The `response` part of a verdict that only tells."""
+    return {
+        "action": decision.step.label,
+        "state": "done",
+        "containment": "",
+        "undo": "",
+        "wanted": decision.wanted.label,
+        "reason": decision.reason,
+    }
+
+
+class Hands:
+    """Takes steps through the journal, one after the other.
+
+    Args:
+        post: Runs something in the loop; what waits for a step is told there.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        containments: Containments,
+        post: Callable[[Callable[[], None]], None],
+    ) -> None:
+        """Start the thread."""
+        self.containments = containments
+        self.live: tuple[Containment, ...] = tuple(containments.live())
+        self.breaker_open = containments.breaker_open()
+        self._post = post
+        self._pending: dict[int, Step] = {}
+        self._for_s = settings.response.contain_for_s
+        self._worker = ThreadPoolExecutor(1, thread_name_prefix="hands")
+
+    def standing(self, workload_id: int) -> Step:
+        """The highest step in force or under way; answers at once."""
+        live = (one.step for one in self.live if one.target.workload_id == workload_id)
+        return max(*live, self._pending.get(workload_id, Step.OBSERVE), Step.OBSERVE)
+
+    def begin(
+        self, target: Target, decision: Decision, since_ns: int, verdict: str, summary: str
+    ) -> Action:
+        """Take a step soon; returns at once."""
+        self._pending[target.workload_id] = decision.step
+        reason = f"verdict {verdict}: {summary}"
+        future = self._worker.submit(self._contain, target, decision.step, reason)
+        action = Action(decision, since_ns, verdict, future)
+        future.add_done_callback(lambda _: self._post(lambda: self._done(target, action)))
+        return action
+
+    def _done(self, target: Target, action: Action) -> None:
+        self._pending.pop(target.workload_id, None)
+        for act in action.then:
+            act()
+
+    def _contain(self, target: Target, step: Step, reason: str) -> Containment:
+        try:
+            return self.containments.contain(target, step, self._for_s, reason, _WHO)
+        except AgentError as error:
+            log.error("response.failed", workload=target.workload, step=step.label, why=error)
+            raise
+        finally:
+            self._look()
+
+    def submit(self, act: Callable[[], Any]) -> "Future[Any]":
+        """Run an operator's act in turn with the agent's own."""
+        return self._worker.submit(self._then_look, act)
+
+    def tick(self, now_ns: int) -> None:
+        """Release what has expired, and see what others did; in the thread."""
+        self._worker.submit(self._expire, now_ns)
+
+    def _expire(self, now_ns: int) -> None:
+        try:
+            for ended in self.containments.expire(now_ns):
+                log.info("containment.expired", id=ended.id, workload=ended.target.workload)
+            self._look()
+        except AgentError as error:
+            log.error("response.failed", workload="", step="expire", why=error)
+
+    def _then_look(self, act: Callable[[], Any]) -> Any:  # noqa: ANN401 - what act returns
+        try:
+            return act()
+        finally:
+            self._look()
+
+    def _look(self) -> None:
+        self.live = tuple(self.containments.live())
+        self.breaker_open = self.containments.breaker_open()
+
+    def close(self) -> None:
+        """Wait for the step under way."""
+        self._worker.shutdown(wait=True)

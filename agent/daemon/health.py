@@ -1,0 +1,296 @@
+"""How the agent itself is: losses, blindness, what it costs, and the status it answers."""
+
+from __future__ import annotations
+
+import resource
+import time
+from collections import Counter, deque
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from agent import VERSION
+from agent.log import log
+from collectors.counters import Counts
+from detectors.assessment import BaselineState
+
+if TYPE_CHECKING:
+    from agent.daemon.daemon import Daemon
+    from agent.daemon.watcher import Watcher
+
+_NS: Final = 1_000_000_000
+_PAGE: Final = resource.getpagesize()
+_MONTH_S: Final = 30 * 86_400.0
+
+BLIND_CPU_S: Final = 1.0
+"""A workload that used this much processor time without one counted call is not seen."""
+
+RECENT_S: Final = 60.0
+"""Losses of this long ago still make the agent degraded."""
+
+SLOW_TICK_S: Final = 0.25
+COSTLY_ROUNDS: Final = 6
+"""Health checks over the processor budget, in a row, before the agent takes a step back."""
+
+_SENSORS: Final = {
+    "exec": ("EVENT_EXEC", "EVENT_ARGS"),
+    "exit": ("EVENT_EXIT",),
+    "file": ("EVENT_FILE",),
+    "peer": ("EVENT_PEER", "EVENT_DENIED"),
+    "listen": ("EVENT_LISTEN",),
+    "mapping": ("EVENT_MAPPING",),
+    "syscall": ("EVENT_SYSCALL",),
+}
+
+
+class Health:
+    """Watches the watcher."""
+
+    def __init__(self, daemon: Daemon) -> None:
+        """Begin to account."""
+        self._daemon = daemon
+        self._kinds = daemon.sensor.schema.enum("event_kind")
+        self._reasons = {
+            index: name.removeprefix("LOSS_").lower()
+            for name, index in daemon.sensor.schema.enum("loss_reason").items()
+            if name != "LOSS_MAX"
+        }
+        self._syscalls = daemon.sensor.schema.enum("counter")["COUNT_SYSCALLS"]
+        self._expected = set(daemon.sensor.links())
+        self.calls: Counter[int] = Counter()
+        self.submitted: Counter[int] = Counter()
+        self.evicted = 0
+        self._cpu: dict[str, tuple[float, int]] = {}
+        self._blind: set[str] = set()
+        self._missing: set[str] = set()
+        self._lost_at_ns = 0
+        self._usage: deque[tuple[int, float]] = deque(maxlen=13)
+        self._costly = 0
+        self.step = "full"
+
+    def account(self, counts: Counts) -> None:
+        """Add one reading of the kernel's counters."""
+        lost = counts.losses.sum(axis=0)
+        for index, name in self._reasons.items():
+            if lost[index]:
+                self._daemon.losses[name] += int(lost[index])
+                self._lost_at_ns = time.monotonic_ns()
+        for kind in self._kinds.values():
+            if kind < len(counts.submitted):
+                self.submitted[kind] += int(counts.submitted[kind])
+        for number, calls in enumerate(counts.totals[:, self._syscalls]):
+            if calls:
+                self.calls[number] += int(calls)
+        self.evicted += counts.evicted
+
+    def check(self, now_ns: int) -> None:
+        """Look for blindness, missing probes and cost; called every few seconds."""
+        self._check_links()
+        for watcher in self._daemon.watchers.values():
+            self._check_sight(watcher)
+        self._usage.append((now_ns, _cpu_s()))
+        self._check_cost()
+        if self._daemon.shipper is not None:
+            status = self.status()
+            self._daemon.shipper.report({k: status[k] for k in ("health", "reasons", "losses")})
+
+    def _check_links(self) -> None:
+        try:
+            present = set(self._daemon.sensor.links())
+        except OSError:
+            present = set()
+        missing = self._expected - present
+        if missing and missing != self._missing:
+            log.error("probes.missing", programs=sorted(missing))
+        self._missing = missing
+
+    def _check_sight(self, watcher: Watcher) -> None:
+        name, number = watcher.found.name, watcher.found.id
+        used, seen = _cpu_of(watcher.found.pids), self.calls[number]
+        before, seen_before = self._cpu.get(name, (used, seen))
+        if used - before > BLIND_CPU_S and seen == seen_before:
+            if name not in self._blind:
+                log.error("sensor.blind", workload=name)
+            self._blind.add(name)
+        elif seen > seen_before:
+            self._blind.discard(name)
+        if seen != seen_before or used < before:
+            self._cpu[name] = (used, seen)
+        else:
+            self._cpu.setdefault(name, (used, seen))
+
+    def _check_cost(self) -> None:
+        """Step back before inference is hurt; step forward again when it is cheap."""
+        budget = self._daemon.settings.budget.cpu_percent
+        percent = self.cpu_percent()
+        self._costly = self._costly + 1 if percent > budget else 0
+        if self._costly >= COSTLY_ROUNDS and self.step == "full":
+            self.step, self._daemon.loop.tick_s = "slow", SLOW_TICK_S
+            log.warning("budget.stepped_back", cpu_percent=round(percent, 2), budget=budget)
+        elif self.step == "slow" and percent < budget / 2:
+            self.step, self._daemon.loop.tick_s = "full", SLOW_TICK_S / 5
+            log.info("budget.recovered", cpu_percent=round(percent, 2))
+
+    def cpu_percent(self) -> float:
+        """Of one core, over the last minute."""
+        if len(self._usage) < 2:  # noqa: PLR2004 - a difference takes two readings
+            elapsed = (time.monotonic_ns() - self._daemon.started_ns) / _NS
+            return 100.0 * _cpu_s() / max(elapsed, 1.0)
+        (start_ns, start), (end_ns, end) = self._usage[0], self._usage[-1]
+        return 100.0 * (end - start) * _NS / max(end_ns - start_ns, 1)
+
+    def reasons(self) -> list[tuple[int, str]]:
+        """What is not well: (1 degraded, 2 unhealthy; a sentence)."""
+        daemon, found = self._daemon, []
+        if self._missing:
+            found.append(
+                (2, f"probes are gone from the kernel: {', '.join(sorted(self._missing))}")
+            )
+        found += [(2, f"{name} works but no call of it is seen") for name in sorted(self._blind)]
+        recent = time.monotonic_ns() - self._lost_at_ns < RECENT_S * _NS
+        if self._lost_at_ns and recent:
+            found.append((1, "records or counts were lost in the last minute"))
+        found += [
+            (1, f"a damaged file was set aside: {path}")
+            for path in (*daemon.baselines.set_aside, *self._aside())
+        ]
+        if daemon.hands.breaker_open:
+            found.append((1, "the breaker is open: the agent acts no more on its own for now"))
+        if self.step != "full":
+            found.append((1, "over its processor budget: records are read less often"))
+        if rss_bytes() > daemon.settings.budget.rss_mib << 20:
+            found.append((1, f"uses {rss_bytes() >> 20} MiB, more than its budget"))
+        if daemon.shipper is not None and (problem := daemon.shipper.stats().problem):
+            found.append((1, f"nothing reaches central: {problem}"))
+        return found
+
+    def _aside(self) -> list[Path]:
+        daemon = self._daemon
+        ship = daemon.shipper.stats().set_aside if daemon.shipper else None
+        places = (daemon.store.set_aside, *daemon.containments.set_aside, ship)
+        return [path for path in places if path is not None]
+
+    def status(self) -> dict[str, Any]:
+        """What `agent status` shows."""
+        daemon, reasons = self._daemon, self.reasons()
+        worst = max((grade for grade, _ in reasons), default=0)
+        return {
+            "health": ("healthy", "degraded", "unhealthy")[worst],
+            "reasons": [words for _, words in reasons],
+            "tier": "trace",
+            "version": VERSION,
+            "abi": daemon.sensor.schema.limit("ABI_NUMBER"),
+            "host": daemon.settings.host,
+            "uptime_s": round((time.monotonic_ns() - daemon.started_ns) / _NS, 1),
+            "workloads": [self._workload(w) for w in daemon.watchers.values()],
+            "sensors": self._sensors(),
+            "losses": dict(daemon.losses) | self._discarded(),
+            "overhead": {
+                "cpu_percent": round(self.cpu_percent(), 2),
+                "rss_bytes": rss_bytes(),
+                "step": self.step,
+            },
+            "outbox": _shipping(daemon),
+            "containments": [one.as_json() | {"id": one.id} for one in daemon.hands.live],
+            "gpu": daemon.devices.status(),
+            "control": {"garbage": daemon.control.garbage, "refused": daemon.control.refused},
+        }
+
+    def _discarded(self) -> dict[str, int]:
+        daemon = self._daemon
+        found = {
+            "rejected_records": daemon.records.reader.rejected,
+            "discarded_records": daemon.sensor.ring.discarded,
+            "store": sum(daemon.store.lost.values()),
+        }
+        return {name: count for name, count in found.items() if count}
+
+    def _sensors(self) -> dict[str, dict[str, int]]:
+        events = {
+            name: {"events": sum(self.submitted[self._kinds[kind]] for kind in kinds), "lost": 0}
+            for name, kinds in _SENSORS.items()
+        }
+        losses = self._daemon.losses
+        events["ring"] = {"events": self._daemon.records.reader.read, "lost": losses["ring_full"]}
+        events["sequence"] = {"events": self.calls.total(), "lost": losses["grams_full"]}
+        return events
+
+    def _workload(self, watcher: Watcher) -> dict[str, Any]:
+        found, baseline, judge = watcher.found, watcher.judge.baseline, watcher.judge
+        plain = baseline.summary()
+        alarms = sum(watcher.counts[level] for level in ("high", "critical"))
+        up_s = (time.monotonic_ns() - self._daemon.started_ns) / _NS
+        return {
+            "name": found.name,
+            "engine": found.engine,
+            "why": list(found.why),
+            "state": baseline.state.value,
+            "phase": judge.phase.value,
+            "pids": sorted(found.pids),
+            "progress": _progress(watcher),
+            "coverage": plain.get("coverage"),
+            "verdicts": dict(watcher.counts),
+            "nominal_false_alarms_per_month": judge.settings.false_alarms_per_month,
+            "realised_false_alarms_per_month": round(alarms * _MONTH_S / max(up_s, 1.0), 1)
+            if up_s > _MONTH_S / 30
+            else None,
+            "loss": watcher.lost,
+            "contained": watcher.held(),
+        }
+
+
+def _progress(watcher: Watcher) -> dict[str, Any]:
+    """How far learning has come, against what it needs."""
+    baseline, needed = watcher.judge.baseline, watcher.judge.settings
+    now_ns = time.monotonic_ns()
+    quiet_s = (now_ns - baseline.last_new_ns) / _NS if baseline.last_new_ns else 0.0
+    shadow_s = (now_ns - baseline.shadow_since_ns) / _NS if baseline.shadow_since_ns else 0.0
+    learning = baseline.state is BaselineState.LEARNING
+    return {
+        "windows": baseline.windows,
+        "min_windows": needed.min_windows,
+        "quiet_s": round(quiet_s, 1),
+        "quiet_needed_s": needed.quiet_s,
+        "shadow_s": round(shadow_s, 1),
+        "shadow_needed_s": needed.shadow_s,
+        "missing": list(baseline.missing(needed, now_ns)) if learning else [],
+    }
+
+
+def _shipping(daemon: Daemon) -> dict[str, Any]:
+    if daemon.shipper is None:
+        return {}
+    stats = daemon.shipper.stats()
+    return {
+        "queued": stats.queued,
+        "sent": stats.sent,
+        "acked": stats.acked,
+        "refused": stats.refused,
+        "dropped": sum(stats.dropped.values()),
+        "connected": stats.connected,
+        "last_ack_age_s": stats.last_ack_age_s,
+        "central": stats.central,
+        "problem": stats.problem,
+    }
+
+
+def _cpu_s() -> float:
+    usage = resource.getrusage(resource.RUSAGE_SELF)
+    return usage.ru_utime + usage.ru_stime
+
+
+def rss_bytes() -> int:
+    """Resident memory of this process."""
+    return int(Path("/proc/self/statm").read_text("ascii").split()[1]) * _PAGE
+
+
+def _cpu_of(pids: frozenset[int]) -> float:
+    """Processor seconds of living processes; one that just ended counts nothing."""
+    total = 0
+    for pid in pids:
+        try:
+            stat = Path("/proc", str(pid), "stat").read_text("utf-8", "replace")
+        except OSError:
+            continue
+        fields = stat.rpartition(")")[2].split()
+        total += int(fields[11]) + int(fields[12])
+    return total / 100.0  # USER_HZ, fixed on every architecture

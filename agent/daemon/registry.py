@@ -1,0 +1,267 @@
+"""Which processes are watched: recognised or named, numbered, adopted with their threads."""
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+
+from agent.config.schema import Settings
+from agent.errors import UnknownError
+from agent.response.containment import ProcessId, Target
+from agent.response.workloads import assign
+from agent.response.workloads import write as write_targets
+from collectors.engines.configured import ConfiguredWorkload
+from collectors.engines.rulebook import Recognised, Rulebook
+from collectors.processes import ProcessTable
+from probes.loader import Sensor
+
+_ROLES_FILE: Final = "roles.json"
+_WATCHES_FILE: Final = "watches.json"
+_ROLES: Final = {"main": 0, "unknown-child": 1}  # as enum task_role
+_UNKNOWN_CHILD: Final = "unknown-child"
+_MAX_ROLES: Final = 1 << 16
+
+
+@dataclass(slots=True)
+class Found:
+    """One watched workload, as last seen.
+
+    Attributes:
+        id: Its number in the kernel's maps.
+        why: Evidence, in words.
+        started_ns: CLOCK_BOOTTIME start of its newest root.
+    """
+
+    name: str
+    engine: str
+    id: int
+    why: tuple[str, ...] = ()
+    roots: tuple[int, ...] = ()
+    pids: frozenset[int] = frozenset()
+    ports: frozenset[int] = frozenset()
+    started_ns: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Watch:
+    """What `agent watch` asked for: one of pid, unit, cgroup."""
+
+    name: str
+    match: Mapping[str, str | int]
+
+
+@dataclass(slots=True)
+class Registry:
+    """Keeps the kernel's membership in step with what runs.
+
+    A number once given stays with its name as long as the kernel's maps live.
+    """
+
+    sensor: Sensor
+    settings: Settings
+    rulebook: Rulebook
+    workloads: dict[str, Found] = field(default_factory=dict)
+    watches: dict[str, Watch] = field(default_factory=dict)
+    _ids: dict[str, int] = field(default_factory=dict)
+    _roles: dict[str, int] = field(default_factory=lambda: dict(_ROLES))
+    _told: str = ""
+    _member: np.dtype[np.void] = field(init=False)
+    _configured: list[ConfiguredWorkload] = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Go on with the numbers of a daemon that ran before on the same maps."""
+        self._member = self.sensor.schema.dtype("member")
+        if self.sensor.resumed:
+            kept = _read_json(self.settings.paths.run / _ROLES_FILE)
+            self._ids |= kept.get("workloads", {})
+            self._roles |= kept.get("roles", {})
+        for name, rule in _read_json(self.settings.paths.run / _WATCHES_FILE).items():
+            self.watches[name] = Watch(name, rule)
+        self._configured = [
+            ConfiguredWorkload(rule.name, _given(rule.match)) for rule in self.settings.workload
+        ]
+
+    def name_of(self, number: int) -> str | None:
+        """The workload with this number; None if no such one is watched."""
+        return next((found.name for found in self.workloads.values() if found.id == number), None)
+
+    def role_of(self, number: int) -> str:
+        """The name of a role's number."""
+        return next((name for name, value in self._roles.items() if value == number), "main")
+
+    def members(self) -> dict[int, tuple[int, int]]:
+        """Thread group → (workload number, role number), as the kernel holds it."""
+        keys, values = self.sensor.maps["members"].items()
+        pids = np.ascontiguousarray(keys).view("<u4").ravel()
+        entries = np.ascontiguousarray(values).view(self._member).ravel()
+        return {
+            int(pid): (int(entry["workload"]), int(entry["role"]))
+            for pid, entry in zip(pids, entries, strict=True)
+        }
+
+    def refresh(self, table: ProcessTable, never: Iterable[int]) -> bool:
+        """Recognise, number and adopt. True if membership changed."""
+        members = self.members()
+        changed = self._drop_dead(members, table)
+        recognised = self.rulebook.recognise(table, self._rules(), tuple(never))
+        for each in [*recognised, *self._by_pid(table)]:
+            found = self._found(each, table)
+            changed |= self._enlist(found, each, members, table)
+        if changed:
+            self.sensor.adopt()
+        self._count_alive(table, members if not changed else self.members())
+        self._tell(table)
+        return changed
+
+    def watch(self, watch: Watch) -> None:
+        """Remember a request of `agent watch`; the next `refresh` acts on it."""
+        self.watches[watch.name] = watch
+        self._keep_watches()
+
+    def unwatch(self, name: str) -> Found:
+        """Forget a workload and let its processes go.
+
+        Raises:
+            UnknownError: Nothing of that name is watched by hand.
+        """
+        if name not in self.watches:
+            raise UnknownError("workload watched by hand", name)
+        del self.watches[name]
+        self._keep_watches()
+        found = self.workloads.pop(name, Found(name, "", self._ids.get(name, 0)))
+        for pid, (number, _) in self.members().items():
+            if number == found.id:
+                self.sensor.maps["members"].delete(pid.to_bytes(4, "little"))
+        self.sensor.adopt()
+        return found
+
+    def name_role(self, pid: int, table: ProcessTable) -> str | None:
+        """Give a process that ran a new program the role its engine's profile knows, if any."""
+        process, member = table.get(pid), self.members().get(pid)
+        found = next((f for f in self.workloads.values() if member and f.id == member[0]), None)
+        if process is None or found is None:
+            return None
+        role = self.rulebook.role(found.engine, process, table)
+        if role in _ROLES:
+            return None
+        self._set_member(pid, found.id, self._role_number(role))
+        self.sensor.adopt()
+        return role
+
+    def _rules(self) -> list[ConfiguredWorkload]:
+        asked = [w for w in self.watches.values() if "pid" not in w.match]
+        return self._configured + [ConfiguredWorkload(w.name, w.match) for w in asked]
+
+    def _by_pid(self, table: ProcessTable) -> list[Recognised]:
+        found = []
+        for watch in self.watches.values():
+            pid = int(watch.match.get("pid", 0))
+            if table.get(pid) is not None:
+                pids = frozenset(p.pid for p in table.tree(pid))
+                key = f"watch:{watch.name}"
+                found.append(Recognised(watch.name, "generic", (), pid, pids, key, (pid,)))
+        return found
+
+    def _found(self, each: Recognised, table: ProcessTable) -> Found:
+        number = assign(each.name, self._ids, self.sensor.schema.limit("MAX_WORKLOADS"))
+        self._ids[each.name] = number
+        found = self.workloads.setdefault(each.name, Found(each.name, each.engine, number))
+        found.engine = each.engine
+        found.why = tuple(f"{e.why} (+{e.points})" for e in each.why) or ("named by hand",)
+        found.roots = each.roots or (each.root_pid,)
+        starts = [p.start_time_ns for pid in found.roots if (p := table.get(pid)) is not None]
+        found.started_ns = max(starts, default=0)
+        return found
+
+    def _enlist(
+        self,
+        found: Found,
+        each: Recognised,
+        members: Mapping[int, tuple[int, int]],
+        table: ProcessTable,
+    ) -> bool:
+        """List what the kernel does not list yet; what it inherited keeps its role."""
+        changed = False
+        for pid in each.pids:
+            process = table.get(pid)
+            if process is None or members.get(pid, (0, 0))[0] == found.id:
+                continue
+            role = self.rulebook.role(found.engine, process, table)
+            self._set_member(pid, found.id, self._role_number(role))
+            changed = True
+        return changed
+
+    def _drop_dead(self, members: Mapping[int, tuple[int, int]], table: ProcessTable) -> bool:
+        """An exit that nobody saw (the probes were out) leaves an entry behind."""
+        gone = [pid for pid in members if table.get(pid) is None]
+        for pid in gone:
+            self.sensor.maps["members"].delete(pid.to_bytes(4, "little"))
+        return bool(gone)
+
+    def _count_alive(self, table: ProcessTable, members: Mapping[int, tuple[int, int]]) -> None:
+        for found in self.workloads.values():
+            mine = (pid for pid, (number, _) in members.items() if number == found.id)
+            pids = frozenset(pid for pid in mine if table.get(pid) is not None)
+            if pids != found.pids or not found.ports:
+                found.pids, found.ports = pids, _ports(table, pids)
+
+    def _role_number(self, role: str) -> int:
+        return self._roles.setdefault(role, min(len(self._roles), _MAX_ROLES - 1))
+
+    def _set_member(self, pid: int, number: int, role: int) -> None:
+        entry = np.zeros(1, self._member)
+        entry["workload"], entry["role"] = number, role
+        self.sensor.maps["members"].set(pid.to_bytes(4, "little"), entry.tobytes())
+
+    def _tell(self, table: ProcessTable) -> None:
+        """Write what a command needs when no daemon runs; only when it changed."""
+        targets = [
+            Target(
+                found.name,
+                found.id,
+                tuple(
+                    ProcessId(pid, process.start_ticks)
+                    for pid in found.roots
+                    if (process := table.get(pid)) is not None
+                ),
+            )
+            for found in self.workloads.values()
+        ]
+        plain = json.dumps({"workloads": self._ids, "roles": self._roles})
+        told = f"{targets}{plain}"
+        if told == self._told:
+            return
+        write_targets(self.settings.paths.run, targets)
+        _write_json(self.settings.paths.run / _ROLES_FILE, plain)
+        self._told = told
+
+    def _keep_watches(self) -> None:
+        plain = {watch.name: dict(watch.match) for watch in self.watches.values()}
+        _write_json(self.settings.paths.run / _WATCHES_FILE, json.dumps(plain))
+
+
+def _ports(table: ProcessTable, pids: Iterable[int]) -> frozenset[int]:
+    processes = (table.get(pid) for pid in pids)
+    return frozenset(port for process in processes if process for port in process.ports)
+
+
+def _given(match: Any) -> dict[str, str | int]:  # noqa: ANN401 - the settings' Match
+    names = ("exe", "cmdline", "unit", "cgroup", "image", "port", "library")
+    return {name: value for name in names if (value := getattr(match, name)) is not None}
+
+
+def _read_json(path: Path) -> dict[str, Any]:
+    try:
+        plain: dict[str, Any] = json.loads(path.read_text("utf-8"))
+    except (OSError, ValueError):
+        return {}  # this boot's first daemon, or one killed at its first write: begin anew
+    return plain
+
+
+def _write_json(path: Path, plain: str) -> None:
+    fresh = path.with_name(f"{path.name}.new")
+    fresh.write_text(plain, "utf-8")
+    fresh.replace(path)

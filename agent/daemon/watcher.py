@@ -1,0 +1,199 @@
+"""One workload under watch: from what it does, at once and by windows, to verdicts and steps."""
+
+from collections import Counter, deque
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from agent.config.schema import Settings
+from agent.daemon.hands import Action, Hands, unanswered
+from agent.daemon.items import item_of
+from agent.daemon.lineage import Lineage
+from agent.daemon.registry import Found
+from agent.daemon.verdicts import Context, Origin, around, protagonist, trigger, verdict
+from agent.response.containment import ProcessId, Step, Target
+from agent.response.policy import Decision, Evidence, decide
+from agent.response.processes import read_process
+from collectors.memory import MemoryReader
+from collectors.sightings import Sighting
+from detectors.assessment import Assessment, BaselineState, Level, NovelItem
+from detectors.baseline import Baseline
+from detectors.judge import Judge
+from detectors.window import Item, Window
+
+RECENT: Final = 256
+"""Sightings kept for the records around a verdict."""
+
+REPEAT_S: Final = 60.0
+"""A score that stays unusual is told again after this long, or when it gets worse."""
+
+_NS: Final = 1_000_000_000
+
+Tell = Callable[[dict[str, Any]], None]
+
+
+@dataclass(slots=True)
+class Watcher:
+    """What the agent knows of one workload.
+
+    Attributes:
+        counts: Verdicts told, by level.
+        released: What an operator saw and gave the workload back for: told again, not acted on.
+        fresh: First-seen keys of what was new and is not learned: the kernel is to tell it again.
+    """
+
+    found: Found
+    judge: Judge
+    settings: Settings
+    hands: Hands
+    lineage: Lineage
+    origin: Origin
+    tell: Tell
+    start_ns: int
+    counts: Counter[str] = field(default_factory=Counter)
+    lost: int = 0
+    memory: MemoryReader = field(default_factory=MemoryReader)
+    items: list[Item] = field(default_factory=list)
+    fresh: list[bytes] = field(default_factory=list)
+    recent: deque[Sighting] = field(default_factory=lambda: deque(maxlen=RECENT))
+    released: set[tuple[str, str]] = field(default_factory=set)
+    action: Action | None = None
+    assessment: Assessment | None = None
+    _grave: list[NovelItem] = field(default_factory=list)
+    _last_told: tuple[Level, int] = (Level.INFO, 0)
+
+    @property
+    def respond(self) -> Step:
+        """The highest step the operator allows here."""
+        rules = (w.respond for w in self.settings.workload if w.name == self.found.name)
+        return Step.from_label(next((r for r in rules if r), self.settings.agent.respond))
+
+    def see(self, sightings: Iterable[Sighting], role_of: Callable[[int], str]) -> None:
+        """Take in what the kernel just told, and act at once where it is grave."""
+        items = []
+        for sighting in sightings:
+            self.lineage.learn(sighting)
+            self.recent.append(sighting)
+            item = item_of(sighting, role_of(sighting.role), self.lineage)
+            if item is not None:
+                items.append(item)
+                if sighting.key:
+                    self._note_key(sighting, item)
+        self.items += items
+        assessment = self.judge.assess_items(items) if items else None
+        if assessment is not None:
+            if self.held():
+                self._grave += assessment.novel  # its last acts before it stood still
+            self._consider(assessment, 0)
+
+    def _note_key(self, sighting: Sighting, item: Item) -> None:
+        """The kernel tells a thing once; what is not learned must be told each time."""
+        if self.judge.baseline.state is BaselineState.LEARNING:
+            return
+        if self.judge.assess_item(item) is not None:
+            self.fresh.append(sighting.key)
+
+    def close(self, window: Window, losses: dict[str, int]) -> Assessment:
+        """Judge a finished window and tell what is worth telling."""
+        self.items = []
+        self.start_ns = window.end_ns
+        self.lost += window.lost
+        assessment = self.judge.observe(window)
+        decision = self._consider(assessment, window.lost)
+        self.assessment = assessment
+        if self._worth_telling(assessment, window):
+            self._tell(window, assessment, decision, losses)
+        self.action = None
+        return assessment
+
+    def _consider(self, assessment: Assessment, lost: int) -> Decision:
+        """Decide on a step, and begin it unless one as high is under way or standing."""
+        decision = decide(
+            Evidence(
+                permitted=self.respond,
+                level=assessment.level,
+                state=assessment.state,
+                lost=lost,
+                sensitive=any(item.sensitive for item in assessment.novel),
+                breaker_open=self.hands.breaker_open,
+            )
+        )
+        if decision.step >= Step.CONTAIN and self._was_released(assessment):
+            known = "an operator released the workload after the same"
+            return Decision(Step.ALERT, decision.wanted, known)
+        if decision.step < Step.CONTAIN or self.hands.standing(self.found.id) >= decision.step:
+            return decision
+        self._grave += assessment.novel
+        first = trigger(assessment.novel)
+        since_ns = first.time_ns if first else self.start_ns
+        self.action = self.hands.begin(
+            self.target(), decision, since_ns, self.origin.id(self.start_ns), assessment.summary
+        )
+        return decision
+
+    def _was_released(self, assessment: Assessment) -> bool:
+        grave = [item for item in assessment.novel if item.level >= Level.MEDIUM]
+        return bool(grave) and all((i.kind.value, i.item) in self.released for i in grave)
+
+    def release(self) -> None:
+        """An operator gave the workload back: what led to it is theirs to judge from now on."""
+        self.released |= {(item.kind.value, item.item) for item in self._grave}
+        self._grave.clear()
+
+    def replace_baseline(self, baseline: Baseline) -> None:
+        """Judge by another baseline from now on; what was recent is forgotten."""
+        self.judge = Judge(self.judge.settings, baseline, self.judge.fit)
+        self.items, self.fresh = [], []
+
+    def target(self) -> Target:
+        """What response acts on; the kernel's list of members names the rest."""
+        roots = (_identity(pid) for pid in self.found.roots)
+        return Target(self.found.name, self.found.id, tuple(r for r in roots if r is not None))
+
+    def held(self) -> bool:
+        """Whether the workload is contained now."""
+        return self.hands.standing(self.found.id) >= Step.CONTAIN
+
+    def _worth_telling(self, assessment: Assessment, window: Window) -> bool:
+        if self.action is not None:
+            return True
+        if assessment.level < Level.LOW:
+            self._last_told = (Level.INFO, self._last_told[1])
+            return False
+        if assessment.novel:
+            return True
+        level, told_ns = self._last_told
+        return assessment.level > level or window.end_ns - told_ns > REPEAT_S * _NS
+
+    def _tell(
+        self,
+        window: Window,
+        assessment: Assessment,
+        decision: Decision,
+        losses: dict[str, int],
+    ) -> None:
+        self._last_told = (assessment.level, window.end_ns)
+        self.counts[assessment.level.label] += 1
+        first, shown = trigger(assessment.novel), protagonist(assessment.novel)
+        pid = shown.pid if shown else next(iter(self.found.roots), 0)
+        ppid = next((s.ppid for s in self.recent if s.pid == pid), 0)
+        moment = first.time_ns if first else window.end_ns
+        process = self.lineage.describe(pid, ppid)
+        records = around(self.recent, moment)
+        baseline = self.judge.baseline.summary()
+        action = self.action
+
+        def finish() -> None:
+            response = action.told() if action is not None else unanswered(decision)
+            context = Context(process, response, records, baseline, losses)
+            self.tell(verdict(self.origin, window, assessment, context))
+
+        if action is None or action.future.done():
+            finish()
+        else:
+            action.then.append(finish)
+
+
+def _identity(pid: int) -> ProcessId | None:
+    process = read_process(pid)
+    return None if process is None else process.id

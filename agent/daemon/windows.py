@@ -1,0 +1,95 @@
+"""One window of one workload from what the sources read: counters, 7-grams, memory, items."""
+
+import time
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+import numpy as np
+
+from agent.daemon.registry import Found, Registry
+from collectors.counters import Counts
+from detectors.window import Grams, Item, Phase, Window
+
+_NS: Final = 1_000_000_000
+_RATES: Final = {
+    "COUNT_SYSCALLS": "syscalls",
+    "COUNT_FAILED_CALLS": "failed_calls",
+    "COUNT_FORKS": "forks",
+    "COUNT_EXECS": "execs",
+    "COUNT_EXITS": "exits",
+    "COUNT_CRASHES": "crashes",
+    "COUNT_OPENS": "opens",
+    "COUNT_CONNECTS": "connects",
+    "COUNT_ACCEPTS": "accepts",
+    "COUNT_READ_BYTES": "read_bytes",
+    "COUNT_WRITE_BYTES": "write_bytes",
+    "COUNT_SENT_ACCEPTED": "bytes_out",
+    "COUNT_SENT_INITIATED": "bytes_out_initiated",
+    "COUNT_RECEIVED": "bytes_in",
+}
+SETTLE_S: Final = 5.0
+"""A server is in start-up until it listens and its newest root is this old."""
+
+MOST_STARTUP_S: Final = 300.0
+"""A workload that never listens (a batch job) is steady after this long."""
+
+
+class Windows:
+    """Builds windows by the names of the schema's counters."""
+
+    def __init__(self, registry: Registry) -> None:
+        """Look the counters up once."""
+        schema = registry.sensor.schema
+        self._registry = registry
+        self._counters = {n: i for n, i in schema.enum("counter").items() if n in _RATES}
+        self._reasons = {
+            name.removeprefix("LOSS_").lower(): i
+            for name, i in schema.enum("loss_reason").items()
+            if name != "LOSS_MAX"
+        }
+
+    def losses(self, counts: Counts, number: int) -> dict[str, int]:
+        """What is missing, by reason; the workload's own, without reasons that did not occur."""
+        named = counts.named(counts.losses, self._reasons, number)
+        return {reason: count for reason, count in named.items() if count}
+
+    def build(  # noqa: PLR0913, PLR0917 - one argument per source
+        self,
+        found: Found,
+        counts: Counts,
+        span_ns: tuple[int, int],
+        readings: Mapping[str, float],
+        items: Sequence[Item],
+        phase: Phase,
+    ) -> Window:
+        """Join the sources; what was not read stays absent."""
+        start_ns, end_ns = span_ns
+        length_s = (end_ns - start_ns) / _NS
+        totals = counts.named(counts.totals, self._counters, found.id)
+        features = {_RATES[name]: count / length_s for name, count in totals.items()}
+        mine = counts.grams[counts.grams["workload"] == found.id]
+        features["distinct_grams"] = float(len(mine))
+        return Window(
+            workload=found.name,
+            start_ns=start_ns,
+            length_s=length_s,
+            phase=phase,
+            lost=sum(self.losses(counts, found.id).values()),
+            features=features | dict(readings),
+            grams=tuple(self._grams(mine, role) for role in np.unique(mine["role"])),
+            items=tuple(items),
+        )
+
+    def _grams(self, mine: "np.ndarray[tuple[int], np.dtype[np.void]]", role: int) -> Grams:
+        chosen = mine[mine["role"] == role]
+        name = self._registry.role_of(int(role))
+        return Grams(name, chosen["word"].copy(), chosen["count"].copy())
+
+
+def phase_of(found: Found, *, held: bool) -> Phase:
+    """Where the server is in its life, from facts: held by us, young, listening."""
+    if held:
+        return Phase.DRAIN
+    age_s = (time.clock_gettime_ns(time.CLOCK_BOOTTIME) - found.started_ns) / _NS
+    settled = age_s > SETTLE_S and (found.ports or age_s > MOST_STARTUP_S)
+    return Phase.STEADY if settled else Phase.STARTUP
