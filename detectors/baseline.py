@@ -85,6 +85,7 @@ class Baseline:
         if self.state is not BaselineState.LEARNING:
             raise LifeError("learn", self.state)
         row = features.vector(window.features)
+        self.repertoire.phases.add(window.phase)
         self.first_ns = self.first_ns or window.start_ns
         self.last_new_ns = self.last_new_ns or window.start_ns
         for item in window.items:

@@ -31,6 +31,14 @@ _QUIET_SOCKETS: Final = re.compile(
     r"^unix (?:/(?:var/)?run/(?:nscd/socket|systemd/(?:notify|journal/\S+|resolve/\S+))|/dev/log)$"
 )
 
+_ACTS: Final = frozenset({ItemKind.EXEC, ItemKind.PEER})
+_STARTING: Final = frozenset({Phase.STARTUP, Phase.WARMUP})
+_START_UP_CLASSES: Final = frozenset(
+    {"shell", "interpreter", "discovery-tool", "compiler", "hub-token", "environment-file"}
+    | {"service-account", "cloud-credentials", "named-secret", "private-key", "hidden-work"}
+)
+"""What servers do when they start: shells that look for libraries, tokens, keys, compilers."""
+
 Verdict = tuple[Level, str, tuple[str, ...]]
 
 
@@ -41,7 +49,8 @@ def assess(item: Item, known: Repertoire, phase: Phase = Phase.STEADY) -> NovelI
         item: As the kernel saw it.
         known: What this workload's roles were seen to do.
         phase: Outside the steady state, things that are not sensitive are expected to be new
-            and weigh at most `low`.
+            and weigh at most `low`. A start-up that was never learnt is nothing to measure
+            against: what servers do when they start then weighs at most `medium`.
 
     Returns:
         None if the role was seen to do this.
@@ -53,8 +62,10 @@ def assess(item: Item, known: Repertoire, phase: Phase = Phase.STEADY) -> NovelI
         level, reason, techniques = found.level, found.reason, found.techniques
     else:
         level, reason, techniques = _ordinary(item, known)
-        if phase is not Phase.STEADY and item.kind not in (ItemKind.PEER, ItemKind.EXEC):
+        if phase is not Phase.STEADY and item.kind not in _ACTS:
             level = min(level, Level.LOW)
+    if _never_seen_starting(known, phase) and (found is None or found.name in _START_UP_CLASSES):
+        level = min(level, Level.MEDIUM)
     return NovelItem(
         kind=item.kind,
         item=item.item,
@@ -68,6 +79,11 @@ def assess(item: Item, known: Repertoire, phase: Phase = Phase.STEADY) -> NovelI
         exe=item.exe,
         level=level,
     )
+
+
+def _never_seen_starting(known: Repertoire, phase: Phase) -> bool:
+    """Tell whether the server starts and was never watched doing so: adopted while it ran."""
+    return phase in _STARTING and phase not in known.phases
 
 
 def _ordinary(item: Item, known: Repertoire) -> Verdict:  # noqa: PLR0911 - one return per finding

@@ -13,7 +13,7 @@ from detectors.generalise import (
     split_endpoint,
 )
 from detectors.sensitive import sensitivity
-from detectors.window import Item, ItemKind
+from detectors.window import Item, ItemKind, Phase
 
 MAX_KEYS: Final = 16_384
 """Per role and kind: two and a half times the most files any measured server opened (6,530)."""
@@ -43,12 +43,22 @@ def folder_of(path: str) -> str:
 
 @dataclass(slots=True)
 class Repertoire:
-    """Keys by role and kind. Bounded: what does not fit is counted in `refused`."""
+    """Keys by role and kind. Bounded: what does not fit is counted in `refused`.
+
+    Attributes:
+        keys: By role and kind.
+        folders: How many keys lie in each directory, by kind; for peers, in each address.
+        open_folders: By role, those with so many that any other belongs to them.
+        programs: Executables that did anything: the workload's own.
+        phases: Of the server's life that were learnt.
+        refused: Keys that did not fit.
+    """
 
     keys: dict[str, dict[ItemKind, set[str]]] = field(default_factory=dict)
     folders: dict[ItemKind, dict[str, int]] = field(default_factory=dict)
     open_folders: dict[str, set[str]] = field(default_factory=dict)
     programs: set[str] = field(default_factory=set)
+    phases: set[Phase] = field(default_factory=set)
     refused: int = 0
 
     def add(self, item: Item) -> None:

@@ -16,7 +16,7 @@ from detectors.features import NAMES
 from detectors.ngram import NgramModel
 from detectors.repertoire import Repertoire
 from detectors.resources import ResourceModel
-from detectors.window import ItemKind
+from detectors.window import ItemKind, Phase
 
 _PLAIN = ("workload", "windows", "first_ns", "last_new_ns", "shadow_since_ns", "stride", "reason")
 _RESOURCES = ("columns", "centre", "scale", "precision", "low", "high")
@@ -102,6 +102,7 @@ def _pack_repertoire(known: Repertoire) -> dict[str, object]:
         },
         "open": {role: sorted(opened) for role, opened in sorted(known.open_folders.items())},
         "programs": sorted(known.programs),
+        "phases": sorted(known.phases),
         "refused": known.refused,
     }
 
@@ -115,5 +116,6 @@ def _unpack_repertoire(packed: dict[str, Any]) -> Repertoire:
         folders={ItemKind(kind): dict(folders) for kind, folders in packed["folders"].items()},
         open_folders={role: set(opened) for role, opened in packed["open"].items()},
         programs=set(packed["programs"]),
+        phases={Phase(phase) for phase in packed["phases"]},
         refused=int(packed["refused"]),
     )

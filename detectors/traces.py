@@ -1,6 +1,6 @@
 """Judges whole traces with all sequence detectors together: for evaluation and replay.
 
-Five statistics, each turned into its rank among ordinary traces, and the median of those: the
+Six statistics, each turned into its rank among ordinary traces, and the median of those: the
 mean surprisal of the n-gram model; the largest of its rolling means over 20, 50 and 200 calls,
 since harmless calls around an attack dilute a mean; the share of sequences STIDE never saw; the
 distance to the nearest traces. The ranks come from cross-fitting: each training trace is scored
@@ -31,7 +31,8 @@ FOLDS: Final = 5
 MAX_WORDS: Final = 1 << 18
 """7-grams of many programs pooled; a live model is bounded more tightly."""
 
-STATISTICS: Final = ("mean", "maximum", "unknown", "distance")
+STATISTICS: Final = ("mean", *(f"maximum_{scale}" for scale in SCALES), "unknown", "distance")
+"""Columns of everything below."""
 
 Floats = NDArray[np.float64]
 
@@ -45,14 +46,14 @@ class TraceJudge:
         stide: Sequences of six.
         neighbours: Kept traces.
         ordinary: Shape (n, k), each column ascending: statistics of traces by models that did
-            not see them. Columns: mean, rolling maxima per scale, unknown share, distance.
+            not see them. Columns: STATISTICS.
         held_out: Shape (n,), ascending: combined scores of the same traces.
     """
 
     ngrams: NgramModel = field(default_factory=lambda: NgramModel(max_words=MAX_WORDS))
     stide: Stide = field(default_factory=lambda: Stide(max_known=MAX_WORDS))
     neighbours: Neighbours = field(default_factory=Neighbours)
-    ordinary: Floats = field(default_factory=lambda: np.zeros((0, len(SCALES) + 3)))
+    ordinary: Floats = field(default_factory=lambda: np.zeros((0, len(STATISTICS))))
     held_out: Floats = field(default_factory=lambda: np.zeros(0))
 
     def fit(self, traces: Sequence[Words]) -> None:
@@ -96,7 +97,7 @@ class TraceJudge:
         if not self.ngrams or any(not len(one) for one in traces):
             raise SequenceError("nothing was learnt, or a trace is empty")
         if not traces:
-            return np.zeros((0, len(SCALES) + 3))
+            return np.zeros((0, len(STATISTICS)))
         distinct, inverse = np.unique(np.concatenate(list(traces)), return_inverse=True)
         surprisal = self.ngrams.surprisal(distinct)
         if surprisal is None:  # ruled out above: the model is not empty
@@ -113,17 +114,13 @@ class TraceJudge:
         return np.array(rows)
 
     def ranks(self, statistics: Floats) -> Floats:
-        """Return where each of the four statistics stands among ordinary traces, shape (n, 4).
+        """Return where each statistic stands among ordinary traces, shape (n, k).
 
         In [0, 1] within them, growing on beyond 1 above the largest, so that clear cases keep
         their order.
         """
-        each = np.stack(
-            [_rank(self.ordinary[:, at], statistics[:, at]) for at in range(statistics.shape[1])],
-            axis=1,
-        )
-        maxima = each[:, 1 : 1 + len(SCALES)].mean(axis=1)
-        return np.stack([each[:, 0], maxima, each[:, -2], each[:, -1]], axis=1)
+        each = [_rank(self.ordinary[:, at], statistics[:, at]) for at in range(len(STATISTICS))]
+        return np.stack(each, axis=1)
 
     def scores(self, traces: Sequence[Words]) -> Floats | None:
         """Return how unusual each trace is: the median rank. None until something was learnt."""

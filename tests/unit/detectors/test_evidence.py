@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from detectors.conformal import MIN_SCORES, Calibration
@@ -43,6 +43,7 @@ def test_infinite_scores_are_refused() -> None:
         Calibration.of([1.0, math.inf])
 
 
+@settings(deadline=None)
 @given(st.floats(1e-9, 1.0))
 def test_smaller_p_never_bets_less(p_value: float) -> None:
     assert e_value(p_value) >= e_value(min(1.0, p_value * 1.5)) - 1e-6

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from detectors import words
@@ -32,6 +32,7 @@ def test_a_threads_first_word_has_nothing_before_it() -> None:
     assert words.names(int(words.from_numbers([59])[0])) == ("execve",)
 
 
+@settings(max_examples=25, deadline=None)
 @given(TRACES, TRACES)
 def test_kernel_counts_and_full_traces_give_the_same_model_and_scores(
     train: list[list[int]], test: list[list[int]]
@@ -46,6 +47,7 @@ def test_kernel_counts_and_full_traces_give_the_same_model_and_scores(
     assert by_trace.score(run, ones) == pytest.approx(by_counts.score(*words.count(run)))
 
 
+@settings(max_examples=15, deadline=None)
 @given(TRACES)
 def test_what_may_follow_a_context_adds_up_to_one(train: list[list[int]]) -> None:
     model = learnt(train)
@@ -74,9 +76,8 @@ def test_numbers_beyond_nine_bits_are_refused() -> None:
         words.from_numbers([-1])
 
 
-def test_the_rarest_words_are_left_out_and_counted(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("detectors.ngram.MAX_WORDS", 10)
-    model = NgramModel()
+def test_the_rarest_words_are_left_out_and_counted() -> None:
+    model = NgramModel(max_words=10)
     many = np.arange(1, 21, dtype=np.uint64)
     model.learn(many, many)
     assert len(model.words) == 10

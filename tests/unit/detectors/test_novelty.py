@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from detectors import novelty
@@ -104,6 +104,7 @@ def test_legitimate_look_alike_stays_low(known: Repertoire, kind: str, text: str
     assert found is None or found.level <= Level.LOW
 
 
+@settings(max_examples=40, deadline=None)
 @given(st.sampled_from([one for one in ATTACKS if one[2] is Level.CRITICAL]))
 def test_learning_one_sensitive_thing_never_excuses_another(attack: tuple[str, str, Level]) -> None:
     kind, text, _ = attack
@@ -134,11 +135,23 @@ def test_learnt_program_with_a_socket_as_its_input_is_new(known: Repertoire) -> 
 
 def test_start_up_expects_new_files_but_no_secrets(known: Repertoire) -> None:
     plain = novelty.assess(item("file", "/opt/data/x.bin"), known, Phase.STARTUP)
-    secret = novelty.assess(item("file", "/opt/data/secret.txt"), known, Phase.STARTUP)
+    secret = novelty.assess(item("file", "/etc/shadow"), known, Phase.STARTUP)
     assert plain is not None
     assert plain.level <= Level.LOW
     assert secret is not None
     assert secret.level is Level.CRITICAL
+
+
+def test_start_up_never_watched_may_run_a_shell_but_no_dropped_program(known: Repertoire) -> None:
+    shell = novelty.assess(item("exec", "/bin/sh"), known, Phase.STARTUP)
+    dropped = novelty.assess(item("exec", "/tmp/x"), known, Phase.STARTUP)
+    known.phases.add(Phase.STARTUP)
+    watched = novelty.assess(item("exec", "/bin/sh"), known, Phase.STARTUP)
+    assert [found and found.level for found in (shell, dropped, watched)] == [
+        Level.MEDIUM,
+        Level.CRITICAL,
+        Level.CRITICAL,
+    ]
 
 
 def test_many_files_of_one_directory_stand_for_all_of_it(known: Repertoire) -> None:
@@ -160,6 +173,7 @@ def test_a_few_ephemeral_ports_do_not_stand_for_all(known: Repertoire) -> None:
     assert novelty.assess(item("peer", "tcp 127.0.0.1:4444"), known) is not None
 
 
+@settings(max_examples=60, deadline=None)
 @given(st.sampled_from(list(ItemKind)), st.text(max_size=200))
 def test_any_text_is_judged_and_then_known(kind: ItemKind, text: str) -> None:
     known = Repertoire()
