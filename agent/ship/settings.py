@@ -6,7 +6,7 @@ from pathlib import Path
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ShipSettings:
-    """Where to ship, as whom, and how much may wait. No endpoint: everything stays on this host."""
+    """Where to ship, as whom, and how much may wait. Without an endpoint nothing is kept for it."""
 
     host: str
     endpoints: tuple[str, ...]

@@ -20,6 +20,7 @@ from agent.store.plain import plain
 QUEUE_LENGTH: Final = 10_000
 """Verdicts between the loop and the worker; the worker empties it within milliseconds."""
 
+_NO_KEY: Final = "this host has no key: make one with `agent keys new host`"
 _IDLE_S: Final = 0.1  # how often the worker looks at its queue while nothing else happens
 
 
@@ -57,7 +58,9 @@ class Shipper:
         self._overflow = [0] * len(LEVELS)
         self._summary: Mapping[str, Any] = {}
         self._stop = threading.Event()
-        self._stats = ShipStats(dropped=dict.fromkeys(LEVELS, 0), problem="starting")
+        self._stats = ShipStats(
+            dropped=dict.fromkeys(LEVELS, 0), problem="starting" if settings.endpoints else ""
+        )
         self._worker = threading.Thread(target=self._work, name="ship", daemon=True)
 
     @classmethod
@@ -66,13 +69,14 @@ class Shipper:
 
         Args:
             settings: Where to and as whom.
-            keys: This host's key pair; None only without endpoints.
+            keys: This host's key pair; None while there is none: verdicts wait in the outbox.
 
         Raises:
             KeyFormError: `settings.central_key` is no key.
         """
         shipper = cls(settings, keys)
-        shipper._worker.start()
+        if settings.endpoints:
+            shipper._worker.start()
         return shipper
 
     def offer(self, verdict: Mapping[str, Any]) -> None:
@@ -82,6 +86,8 @@ class Shipper:
             KeyError, TypeError, ValueError: It is no verdict as the interface has it.
         """
         rank = level_rank(verdict["level"])
+        if not self._settings.endpoints:
+            return
         if self._queue.qsize() >= QUEUE_LENGTH:
             self._overflow[rank] += 1
             return
@@ -93,6 +99,8 @@ class Shipper:
 
     def flush(self, timeout_s: float) -> bool:
         """Wait until what was offered is in the outbox; False if that took longer."""
+        if not self._settings.endpoints:
+            return True
         written = threading.Event()
         self._queue.put(written)
         return written.wait(timeout_s)
@@ -104,15 +112,16 @@ class Shipper:
     def stop(self, timeout_s: float = 5.0) -> None:
         """Write what was offered to the outbox, say a last heartbeat and end the worker."""
         self._stop.set()
-        self._queue.put(threading.Event())
-        self._worker.join(timeout_s)
+        if self._worker.is_alive():
+            self._queue.put(threading.Event())
+            self._worker.join(timeout_s)
 
     def _work(self) -> None:
         outbox = self._open_outbox()
         if outbox is None:
             return
         settings = self._settings
-        link = Link(settings, self._keys, outbox) if settings.endpoints and self._keys else None
+        link = Link(settings, self._keys, outbox) if self._keys else None
         try:
             while not self._stop.is_set():
                 self._take(outbox, 0.0 if link else _IDLE_S)
@@ -188,5 +197,5 @@ class Shipper:
             last_ack_age_s=age_s,
             central=link.endpoint if link else "",
             set_aside=outbox.set_aside if outbox else None,
-            problem=problem or (link.problem if link else ""),
+            problem=problem or (link.problem if link else _NO_KEY),
         )

@@ -11,4 +11,6 @@ def level_rank(level: str) -> int:
     Raises:
         ValueError: There is no such level.
     """
+    if level not in LEVELS:
+        raise ValueError(f"no level of a verdict: {level!r}")
     return LEVELS.index(level)
