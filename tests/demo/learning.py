@@ -14,6 +14,7 @@ from tests.demo.story import Story
 from tests.servers.load import Load, Stretch
 from tests.servers.serve import OnnxServer, free_port, get, tree
 
+NOTHING_RECORDED = 3  # the exit code of `agent verdicts` before the first verdict
 HERE = Path(__file__).parent
 WORKLOAD = "digits"
 RATE = 30.0  # requests per second: well below what two shared cores serve
@@ -100,8 +101,7 @@ def learn(story: Story, cast: Cast) -> None:
         time.sleep(1.0)
         found = workload(cast.agent.status()) or {}
         state = str(found.get("state", "not recognised"))
-        steps = {name: value for name, value in (found.get("progress") or {}).items() if value}
-        shown = ", ".join(f"{name} {value:g}" for name, value in sorted(steps.items()))
+        shown = progress_words(found.get("progress") or {})
         story.progress(f"{time.monotonic() - began:4.0f} s  {state}: {shown}")
         if state == "learning" and not reloaded and time.monotonic() - began > 5.0:
             cast.server.reload(1)  # part of its ordinary life, so learned like everything else
@@ -110,6 +110,14 @@ def learn(story: Story, cast: Cast) -> None:
         "the baseline is ready and guards", held=state == "guarding", detail=f"it is {state}"
     )
     story.figure("learning_s", time.monotonic() - began, "s")
+
+
+def progress_words(progress: Mapping[str, Any]) -> str:
+    """Write how far learning is: numbers, then what is still needed in the agent's own words."""
+    steps = [f"{name} {x:g}" for name, x in progress.items() if isinstance(x, int | float)]
+    needed = progress.get("needed")
+    words = [str(word) for word in needed] if isinstance(needed, list) else []
+    return ", ".join(steps) + (f"; needed: {', '.join(words)}" if words else "")
 
 
 def verdicts(agent: Commands, since_ns: int = 0) -> list[dict[str, Any]]:
@@ -121,9 +129,6 @@ def verdicts(agent: Commands, since_ns: int = 0) -> list[dict[str, Any]]:
     if not isinstance(found, list):
         raise CommandError("`agent verdicts --json` is no list")
     return [verdict for verdict in found if verdict["time_ns"] >= since_ns]
-
-
-NOTHING_RECORDED = 3  # the exit code of `agent verdicts` before the first verdict
 
 
 def reload(story: Story, cast: Cast) -> None:
