@@ -1,10 +1,16 @@
 """`agent status` for people."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final
 
 from agent.render.amounts import amount, duration, facts
 from agent.render.table import paint, strong, table
+
+_LINES: Final = (
+    ("overhead", "not measured"),
+    ("outbox", "nothing is sent: no central is configured"),
+    ("gpu", "not read"),
+)
 
 
 def status_text(status: Mapping[str, Any], *, colour: bool = False) -> str:
@@ -18,11 +24,9 @@ def status_text(status: Mapping[str, Any], *, colour: bool = False) -> str:
         parts.append(table(("sensor", ">events", ">lost"), rows, colour=colour))
     lost = {reason: count for reason, count in status.get("losses", {}).items() if count}
     lines = [("losses", facts(lost) or "none")]
-    lines += [
-        (name, facts(status[name]) or "none")
-        for name in ("overhead", "outbox", "gpu")
-        if name in status
-    ]
+    lines += [(name, facts(status[name]) or empty) for name, empty in _LINES if name in status]
+    if any(status.get("control", {}).values()):
+        lines.append(("control socket", facts(status["control"])))
     lines.append(("containments", _containments(status.get("containments", ()))))
     width = max(len(name) for name, _ in lines)
     parts.append(

@@ -164,6 +164,14 @@ def test_config_show_tells_where_each_value_came_from(agent: Run, config: Path) 
     assert shown["window.length_s"] == {"value": 1.0, "origin": "default"}
 
 
+def test_eval_wants_directories_that_exist(agent: Run, tmp_path: Path) -> None:
+    none = tmp_path / "none"
+    arguments = ("--train", none, "--normal", none, "--attack", none)
+    outcome = agent("eval", "traces", *arguments)
+    assert (outcome.code, outcome.out) == (2, "")
+    assert "is no directory" in outcome.err
+
+
 def test_version_is_one_line_with_the_probe_interface(agent: Run) -> None:
     assert agent("version", "--json").json["abi"] == 1
     assert agent("version").out.startswith("inferward 0.1.0 (probe ABI 1")

@@ -96,6 +96,18 @@ def test_people_read_progress_losses_and_cost(
     assert "state no GPU on this host" in out
 
 
+@pytest.mark.usefixtures("running")
+def test_garbage_on_the_control_socket_is_shown_once_there_is_some(
+    agent: Run, config: Path, answers: dict[str, Any]
+) -> None:
+    answers["status"] |= {"control": {"garbage": 0, "refused": 0}, "outbox": {}}
+    out = agent("status", "--config", config).out
+    assert "control socket" not in out
+    assert "nothing is sent: no central is configured" in out
+    answers["status"]["control"]["garbage"] = 2
+    assert "garbage 2" in agent("status", "--config", config).out
+
+
 def test_no_colour_off_a_terminal(agent: Run, config: Path, running: ControlServer) -> None:
     assert "\x1b" not in agent("status", "--config", config).out
 
