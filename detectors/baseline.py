@@ -34,8 +34,11 @@ Fit = Callable[[Floats], ResourceModel | None]
 MAX_ROWS: Final = 2_048
 """Resource rows kept for the fit; beyond it every second one is dropped, evenly over time."""
 
-CHANNELS: Final = ("sequence", "unseen", "resources")
-"""Mean surprisal; bits of the distinct 7-grams never learnt; resource distance."""
+MARGINS: Final = {"sequence": 0.25, "unseen": 0.0, "resources": 2.0}
+"""By channel, what a score must exceed the calibrated ones by to count as more unusual: bits per
+call, bits, standard deviations. A short shadow is steadier than a day, and however surely a
+deviation is smaller than this, it is nothing to wake anybody for. Only ever raises p-values, so
+the budget still holds."""
 
 _EVIDENCE_PHASES: Final = frozenset({Phase.STEADY, Phase.RELOAD})
 
@@ -122,7 +125,7 @@ class Baseline:
             self.resources = fit(np.array(self.rows))
             if self.resources is not None:
                 self.state, self.shadow_since_ns = BaselineState.SHADOW, window.end_ns
-                self.shadow_scores = {}
+                self.shadow_scores, self.sequences.shown = {}, {}
         elif self.state is BaselineState.SHADOW:
             self._shadow(window)
             if not self.missing(settings, window.end_ns):
@@ -155,6 +158,7 @@ class Baseline:
                 kept = self.shadow_scores.setdefault(channel, [])
                 kept.append(score)
                 del kept[: -4 * MAX_SCORES]
+        self.sequences.note(window.grams)
 
     def missing(self, settings: JudgeSettings, now_ns: int) -> tuple[str, ...]:
         """Return, in words, what is still missing for the next state; empty if nothing is."""
@@ -207,7 +211,11 @@ class Baseline:
         found: dict[str, float] = {}
         for channel, score in self.scores(window).items():
             calibration = self.calibrations.get(channel)
-            p_value = None if calibration is None else calibration.p_value(score, window.lost)
+            p_value = (
+                None
+                if calibration is None
+                else calibration.p_value(score - MARGINS[channel], window.lost)
+            )
             if p_value is not None:
                 found[channel] = p_value
         return found
@@ -288,11 +296,3 @@ def is_evidence(window: Window) -> bool:
     if window.phase not in _EVIDENCE_PHASES:
         return False
     return window.calls > 0 or window.features.get("syscalls", 0.0) > 0
-
-
-def difference(
-    old: Baseline, new: Baseline
-) -> tuple[list[tuple[str, ItemKind, str]], list[tuple[str, ItemKind, str]]]:
-    """Return what only `new` knows and what only `old` knows, as role, kind and key."""
-    before, after = set(old.repertoire), set(new.repertoire)
-    return sorted(after - before), sorted(before - after)

@@ -2,18 +2,19 @@
 
 A p-value p is turned into a bet by the mixture of eps * p**(eps - 1) over eps in (0, 1), whose
 expectation is at most 1 while the workload behaves as calibrated (Vovk and Wang, "E-values:
-calibration, combination and applications", 2021). Channels are merged by their mean, which
-keeps that bound under any dependence. The running evidence is the e-process of Shin, Ramdas and
-Rinaldo ("E-detectors", 2022) in Shiryaev-Roberts form, E := (E + 1) * e: it starts anew at every
-step, and the mean number of bets between false alarms at threshold c is at least c. It bounds
-that mean run length, not the chance of ever alarming.
+calibration, combination and applications", 2021). The running evidence is the e-detector of
+Shin, Ramdas and Rinaldo ("E-detectors", 2022) in Shiryaev-Roberts form, E := (E + 1) * e: it
+starts anew at every step, and the mean number of bets between false alarms at threshold c is at
+least c. It bounds that mean run length, not the chance of ever alarming. Each channel bets for
+itself and the evidence is their mean, which keeps the bound under any dependence and lets one
+channel that is sure outweigh others that see nothing.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Final
 
 from detectors.errors import CalibrationError
@@ -38,13 +39,6 @@ def e_value(p_value: float) -> float:
     return (1 - p_value + p_value * log) / (p_value * log * log)
 
 
-def merged(p_values: Sequence[float]) -> float | None:
-    """Return the mean bet of several channels; None without any."""
-    if not p_values:
-        return None
-    return sum(e_value(p) for p in p_values) / len(p_values)
-
-
 def alarm_threshold(false_alarms_per_month: float, bet_every_s: float) -> float:
     """Return the evidence that costs one false alarm of the budget.
 
@@ -62,31 +56,44 @@ def alarm_threshold(false_alarms_per_month: float, bet_every_s: float) -> float:
 
 @dataclass(slots=True)
 class EProcess:
-    """Running evidence of one workload.
+    """Running evidence of one workload, a bet per channel.
 
     Attributes:
         stride: Windows per bet. The ones between are passed over whatever they show: which
             window is bet on must not depend on its p-value.
-        evidence: Current value, >= 0.
+        channels: Evidence of each, >= 0.
         skipped: Windows since the last bet.
     """
 
     stride: int = 1
-    evidence: float = 0.0
+    channels: dict[str, float] = field(default_factory=dict)
     skipped: int = 0
 
-    def update(self, p_values: Sequence[float]) -> float:
-        """Take one window in and return the evidence; a window without p-values changes nothing."""
-        bet = merged(p_values)
-        if bet is None:
+    @property
+    def evidence(self) -> float:
+        """The mean of all channels' evidence; 0 before the first bet."""
+        return sum(self.channels.values()) / len(self.channels) if self.channels else 0.0
+
+    def update(self, p_values: Mapping[str, float]) -> float:
+        """Take one window in and return the evidence.
+
+        A channel without a p-value in this window keeps what it has; a window without any is
+        not counted.
+
+        Args:
+            p_values: By channel.
+        """
+        if not p_values:
             return self.evidence
         self.skipped += 1
         if self.skipped >= self.stride:
             self.skipped = 0
-            self.evidence = min(CEILING, (self.evidence + 1.0) * bet)
+            for channel, p_value in p_values.items():
+                before = self.channels.get(channel, 0.0)
+                self.channels[channel] = min(CEILING, (before + 1.0) * e_value(p_value))
         return self.evidence
 
     def reset(self) -> None:
         """Forget all evidence: after an approval, or when another baseline takes over."""
-        self.evidence = 0.0
+        self.channels.clear()
         self.skipped = 0

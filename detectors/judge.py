@@ -32,9 +32,10 @@ MAX_RECENT: Final = 256
 MAX_GRAMS: Final = 8
 """Surprising 7-grams an assessment carries."""
 
-FULL_CALIBRATION: Final = 300
-"""Scored windows, five minutes at one a second. With fewer, numbers alone reach `medium` at most:
-a short shadow cannot have seen the workload's ordinary variety."""
+FULL_CALIBRATION: Final = 3_600
+"""Scored windows kept: an hour at one a second, four hours where every fourth was. With fewer,
+numbers alone reach `medium` at most: a short shadow has not seen the ordinary variety of a day,
+and a p-value promises nothing about loads it was not calibrated on."""
 
 OVERWHELMING: Final = 1e4
 """Evidence at which numbers alone may be critical, if it also is a hundred times the alarm's."""
@@ -148,7 +149,9 @@ class Judge:
         scores, p_values = self.baseline.scores(window), self.baseline.p_values(window)
         if window.phase is not Phase.STEADY:
             p_values = {}  # a reload's work was not calibrated; its items are judged all the same
-        evidence = self.evidence.update(tuple(p_values.values()))
+        evidence = self.evidence.update(p_values)
+        if state is not BaselineState.SHADOW:  # there the baseline does it, after scoring
+            self.baseline.sequences.note(window.grams)
         spent = evidence / alarm_threshold(
             self.settings.false_alarms_per_month, window.length_s * self.evidence.stride
         )

@@ -17,6 +17,9 @@ from detectors.window import Grams
 COVERAGE_WINDOWS: Final = 32
 """Windows the coverage is measured over."""
 
+MAX_SHOWN: Final = 65_536
+"""Unseen 7-grams remembered per role as already counted."""
+
 STRANGER_BITS: Final = float(words.GRAM_BITS)
 """Surprisal of a call by a role without a model: any of 512 numbers, all alike."""
 
@@ -28,10 +31,15 @@ class Sequences:
     Attributes:
         models: By role.
         coverage_log: Newest last: calls known beforehand and all calls, per window.
+        fewest_calls: In any window learnt; 0 at first.
+        shown: By role, ascending: unseen 7-grams that were already counted as evidence. No part
+            of what is known: they stay unseen, but the same one weighs only once.
     """
 
     models: dict[str, NgramModel] = field(default_factory=dict)
     coverage_log: list[tuple[int, int]] = field(default_factory=list)
+    fewest_calls: int = 0
+    shown: dict[str, words.Words] = field(default_factory=dict)
 
     def learn(self, grams: Iterable[Grams]) -> None:
         """Take one window's counts in, after measuring how much of it was known."""
@@ -42,6 +50,7 @@ class Sequences:
             total += int(one.counts.sum())
             model.learn(one.words, one.counts)
         if total:
+            self.fewest_calls = min(self.fewest_calls or total, total)
             self.coverage_log.append((known, total))
             del self.coverage_log[:-COVERAGE_WINDOWS]
 
@@ -52,24 +61,41 @@ class Sequences:
         return sum(known for known, _ in self.coverage_log) / total if total else None
 
     def scores(self, grams: Iterable[Grams]) -> dict[str, float]:
-        """Return the mean surprisal of all calls and the bits of the distinct unseen 7-grams.
+        """Return the mean surprisal of all calls and the bits of 7-grams seen for the first time.
 
-        The second does not shrink when an attack's calls are mixed with harmless ones. Changes
-        nothing.
+        The second does not shrink when an attack's calls are mixed with harmless ones, and a
+        harmless novelty that repeats, as an idle server's timer does, weighs once. Changes
+        nothing: `note` marks what was counted.
 
         Returns:
-            ``sequence`` in bits per call and ``unseen`` in bits; empty if nothing was learnt or
-            no call was made.
+            ``unseen`` in bits, and ``sequence`` in bits per call, the latter only from half the
+            fewest calls of a learnt window on: a mean over less says little. Empty if nothing
+            was learnt or no call was made.
         """
         bits, calls, unseen = 0.0, 0, 0.0
         for one in grams:
             surprisal, known = self._surprisal(one)
             bits += float(surprisal @ one.counts.astype(np.float64))
             calls += int(one.counts.sum())
-            unseen += float(surprisal[~known].sum())
+            fresh = ~known & ~words.contains(self._shown(one.role), one.words)
+            unseen += float(surprisal[fresh].sum())
         if not calls or not self.models:
             return {}
+        if 2 * calls < self.fewest_calls:
+            return {"unseen": unseen}
         return {"sequence": bits / calls, "unseen": unseen}
+
+    def note(self, grams: Iterable[Grams]) -> None:
+        """Remember this window's unseen 7-grams as counted, as far as there is room."""
+        for one in grams:
+            shown = self._shown(one.role)
+            fresh = one.words[~self._surprisal(one)[1] & ~words.contains(shown, one.words)]
+            room = MAX_SHOWN - len(shown)
+            if len(fresh):
+                self.shown[one.role] = np.unique(np.concatenate([shown, fresh[:room]]))
+
+    def _shown(self, role: str) -> words.Words:
+        return self.shown.get(role, np.zeros(0, np.uint64))
 
     def _surprisal(self, grams: Grams) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
         model = self.models.get(grams.role, NgramModel())

@@ -30,6 +30,7 @@ def to_bytes(baseline: Baseline) -> bytes:
     head["state"] = str(baseline.state)
     head["features"] = list(NAMES)
     head["coverage"] = [list(pair) for pair in baseline.sequences.coverage_log]
+    head["fewest_calls"] = baseline.sequences.fewest_calls
     head["repertoire"] = _pack_repertoire(baseline.repertoire)
     head["models"] = {
         role: model.left_out for role, model in sorted(baseline.sequences.models.items())
@@ -73,6 +74,7 @@ def _baseline(head: dict[str, Any], arrays: Arrays) -> Baseline:
     baseline.sequences.coverage_log = [
         (int(known), int(total)) for known, total in head["coverage"]
     ]
+    baseline.sequences.fewest_calls = int(head["fewest_calls"])
     baseline.repertoire = _unpack_repertoire(head["repertoire"])
     for role, left_out in head["models"].items():
         words = np.cumsum(arrays[f"words/{role}"], dtype=np.uint64)

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from detectors.conformal import MIN_SCORES, Calibration
-from detectors.eprocess import EProcess, alarm_threshold, e_value, merged
+from detectors.eprocess import EProcess, alarm_threshold, e_value
 from detectors.errors import CalibrationError
 
 
@@ -55,9 +55,23 @@ def test_the_bet_is_fair() -> None:
     assert 0.9 < mean <= 1.0  # what is missing lies below the grid's first point
 
 
-def test_channels_are_merged_by_their_mean() -> None:
-    assert merged([0.01, 1.0]) == pytest.approx((e_value(0.01) + e_value(1.0)) / 2)
-    assert merged([]) is None
+def test_evidence_is_the_mean_of_the_channels() -> None:
+    process = EProcess()
+    process.update({"a": 0.01, "b": 1.0})
+    assert process.evidence == pytest.approx((e_value(0.01) + e_value(1.0)) / 2)
+
+
+def test_a_window_without_p_values_changes_nothing() -> None:
+    process = EProcess()
+    assert process.update({}) == 0.0
+    assert process.skipped == 0
+
+
+def test_one_sure_channel_outweighs_silent_ones() -> None:
+    process = EProcess()
+    for _ in range(60):
+        process.update({"a": 0.02, "b": 0.7, "c": 0.7})
+    assert process.evidence > alarm_threshold(1.0, 1.0)
 
 
 def test_false_alarms_stay_within_the_budget() -> None:
@@ -67,7 +81,7 @@ def test_false_alarms_stay_within_the_budget() -> None:
     alarms = 0
     process = EProcess()
     for p_value in rng.integers(1, 101, 60_000) / 100:
-        if process.update([float(p_value)]) >= threshold:
+        if process.update({"a": float(p_value)}) >= threshold:
             alarms += 1
             process.reset()
     assert alarms <= 30
@@ -76,12 +90,12 @@ def test_false_alarms_stay_within_the_budget() -> None:
 def test_lasting_deviation_exceeds_any_budget() -> None:
     process = EProcess()
     for _ in range(60):
-        process.update([0.01])
+        process.update({"a": 0.01})
     assert process.evidence > alarm_threshold(1.0, 1.0)
 
 
 def test_windows_between_bets_are_passed_over() -> None:
     process = EProcess(stride=4)
     for _ in range(3):
-        assert process.update([0.001]) == 0.0
-    assert process.update([0.001]) > 0
+        assert process.update({"a": 0.001}) == 0.0
+    assert process.update({"a": 0.001}) > 0

@@ -8,7 +8,8 @@ from detectors.assessment import BaselineState, Level
 from detectors.baseline import Baseline
 from detectors.errors import BaselineCorruptError, LifeError
 from detectors.judge import Judge
-from detectors.window import Phase
+from detectors.repertoire import difference
+from detectors.window import ItemKind, Phase
 from tests.unit.detectors.factory import (
     ATTACK,
     MODEL,
@@ -190,3 +191,42 @@ def test_damaged_bytes_are_refused(guarding: bytes, damage: str) -> None:
     }[damage]
     with pytest.raises(BaselineCorruptError):
         Baseline.from_bytes(spoilt)
+
+
+def test_harmless_novelty_that_repeats_weighs_once(judge: Judge) -> None:
+    odd = "timerfd_settime epoll_wait timerfd_settime epoll_wait"
+    first, *later = [judge.observe(window(at, extra=odd)) for at in range(60, 90)]
+    assert any(not gram.seen for gram in first.grams)
+    assert any(not gram.seen for gram in later[-1].grams)
+    assert max(found.level for found in later) <= Level.LOW
+
+
+def test_numbers_alone_stay_medium_after_a_short_shadow(judge: Judge) -> None:
+    found = [judge.observe(window(at, opens=5e4, forks=300.0)) for at in range(60, 200)]
+    assert max(one.level for one in found) is Level.MEDIUM
+    assert found[-1].budget_spent > 1
+    assert found[-1].features[0].name in {"opens", "forks"}
+
+
+def test_unlearnt_crash_lowers_the_bar_for_what_follows(judge: Judge) -> None:
+    assert judge.observe(window(60, crashes=1.0)).level is Level.MEDIUM
+    found = judge.assess_items([item("peer", "tcp 10.9.8.7:443", at_s=63)])
+    assert found is not None
+    assert found.level is Level.CRITICAL
+
+
+def test_difference_names_what_one_baseline_knows_and_the_other_does_not(judge: Judge) -> None:
+    other = Baseline.from_bytes(judge.baseline.to_bytes())
+    other.approve([item("exec", "/usr/bin/nvidia-smi")])
+    added, gone = difference(judge.baseline.repertoire, other.repertoire)
+    assert added == [("main", ItemKind.EXEC, "/usr/bin/nvidia-smi")]
+    assert gone == []
+
+
+def test_questioned_baseline_still_judges_and_may_learn_anew(judge: Judge) -> None:
+    judge.baseline.question("another executable")
+    found = judge.observe(window(60, item("exec", "/bin/sh", at_s=60)))
+    assert found.state is BaselineState.QUESTIONED
+    assert found.level is Level.CRITICAL
+    judge.baseline.relearn("somebody said so")
+    assert judge.observe(window(61)).state is BaselineState.LEARNING
