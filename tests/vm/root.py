@@ -1,0 +1,132 @@
+"""The root a virtual machine boots into: layers of one initramfs, cached by what they hold.
+
+The kernel unpacks concatenated archives one over the other: a Debian made by mmdebstrap, the
+Python libraries of `.venv`, then the checkout and the command of this very run.
+"""
+
+import hashlib
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Final
+
+CHECKOUT: Final = Path(__file__).parents[2]
+HOME: Final = "opt/inferward"
+
+PACKAGES: Final = (
+    "systemd-sysv",
+    "dbus",
+    "python3",
+    "libbpf1",
+    "bpftool",
+    "iproute2",
+    "procps",
+    "kmod",
+)
+# Documentation is half of a minimal Debian and would be unpacked into memory.
+_NOT_UNPACKED: Final = ("/usr/share/man/*", "/usr/share/doc/*", "/usr/share/locale/*")
+# Large, and nothing that runs under another kernel asks for them: central's store and its
+# libraries, and the linters.
+_LEFT_OUT: Final = (
+    "chdb*", "datastore", "pyarrow*", "pandas*", "_chdb*", "libchdb*",
+    "mypy*", "*__mypyc*", "ruff*", "grimp*", "pip*", "librt*", "ast_serialize*",
+)  # fmt: skip
+
+
+def _key(*parts: str) -> str:
+    return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:16]
+
+
+def pack(tree: Path, archive: Path, *, names: Sequence[str] = (".",), level: int = 3) -> None:
+    """Write `names` below `tree` to `archive`, a zstd-compressed cpio the kernel unpacks."""
+    partial = archive.with_suffix(".partial")
+    with partial.open("wb") as out:
+        find = subprocess.Popen(["find", *names, "-print0"], cwd=tree, stdout=subprocess.PIPE)
+        cpio = subprocess.Popen(
+            ["cpio", "--null", "--create", "--format=newc", "--quiet", "--owner=0:0"],
+            cwd=tree, stdin=find.stdout, stdout=subprocess.PIPE,
+        )  # fmt: skip
+        subprocess.run(["zstd", f"-{level}", "-q"], stdin=cpio.stdout, stdout=out, check=True)
+        if find.wait() or cpio.wait():
+            raise subprocess.CalledProcessError(find.returncode or cpio.returncode, "find | cpio")
+    partial.rename(archive)
+
+
+def debian(cache: Path) -> Path:
+    """Return the archive of a minimal Debian 12 with systemd and Python, made once."""
+    archive = cache / f"debian-{_key(*PACKAGES, *_NOT_UNPACKED)}.cpio.zst"
+    if archive.exists():
+        return archive
+    cache.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=cache) as work:
+        tree = Path(work) / "tree"
+        subprocess.run(
+            [
+                "mmdebstrap", "--quiet", "--mode=root", "--variant=minbase", "--format=directory",
+                f"--include={','.join(PACKAGES)}",
+                *(f"--dpkgopt=path-exclude={path}" for path in _NOT_UNPACKED),
+                "bookworm", str(tree),
+            ],
+            check=True,
+        )  # fmt: skip
+        pack(tree, archive, level=9)
+    return archive
+
+
+def libraries(cache: Path) -> Path:
+    """Return the archive of `.venv` less what is left out, made once per lock."""
+    lock = (CHECKOUT / "packaging/locks/dev.txt").read_text()
+    archive = cache / f"libraries-{_key(lock, *_LEFT_OUT)}.cpio.zst"
+    if archive.exists():
+        return archive
+    with tempfile.TemporaryDirectory(dir=cache) as work:
+        shutil.copytree(
+            CHECKOUT / ".venv",
+            Path(work) / HOME / ".venv",
+            symlinks=True,
+            ignore=shutil.ignore_patterns(*_LEFT_OUT, "inferward.pth", "tests"),
+        )
+        pack(Path(work), archive)
+    return archive
+
+
+def checkout(work: Path, init: Path, command: str) -> Path:
+    """Return the archive with this working tree, `init` as /init and `command` as what to run."""
+    tree = work / "checkout"
+    home = tree / HOME
+    for name in ("agent", "collectors", "detectors", "probes", "packaging", "tests"):
+        shutil.copytree(CHECKOUT / name, home / name, ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copy(CHECKOUT / "pyproject.toml", home)
+    site = home / ".venv/lib/python3.11/site-packages"
+    site.mkdir(parents=True)
+    (site / "inferward.pth").write_text(f"/{HOME}\n")
+    entry = home / ".venv/bin/agent"
+    entry.parent.mkdir()
+    entry.write_text(
+        f"#!/{HOME}/.venv/bin/python\nimport sys\nfrom agent.main import main\nsys.exit(main())\n"
+    )
+    entry.chmod(0o755)
+    shutil.copy(init, tree / "init")
+    shutil.copy(CHECKOUT / "tests/vm/session.sh", tree / "session")
+    unit = tree / "etc/systemd/system/session.service"
+    unit.parent.mkdir(parents=True)
+    shutil.copy(CHECKOUT / "tests/vm/session.service", unit)
+    wanted = unit.parent / "multi-user.target.wants/session.service"
+    wanted.parent.mkdir()
+    wanted.symlink_to("/etc/systemd/system/session.service")
+    (tree / "command").write_text(command + "\n")
+    archive = work / "checkout.cpio.zst"
+    pack(tree, archive)
+    return archive
+
+
+def build(work: Path, cache: Path, init: Path, command: str) -> Path:
+    """Return one initramfs in `work` of all three layers."""
+    whole = work / "initramfs"
+    with whole.open("wb") as out:
+        for layer in (debian(cache), libraries(cache), checkout(work, init, command)):
+            with layer.open("rb") as part:
+                shutil.copyfileobj(part, out)
+    return whole

@@ -1,0 +1,100 @@
+"""Boots a kernel under qemu and runs one command in it: `run.py --kernel 6.1 -- COMMAND`.
+
+The machine is emulated (tcg), so that it works where /dev/kvm does not. The command runs as root
+in the checkout, with .venv first in PATH; its output is streamed here and its exit status is ours.
+"""
+
+import argparse
+import subprocess
+import sys
+import tempfile
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from tests.vm import kernels, root
+
+MEMORY_MIB: Final = 3072
+CONSOLE_LINES: Final = 40
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """What became of one boot. `status` is None where the machine stopped without reporting."""
+
+    kernel: str
+    status: int | None
+    output: str
+    console: str
+    seconds: float
+
+
+def _qemu(vmlinuz: Path, initramfs: Path, console: Path) -> list[str]:
+    return [
+        "qemu-system-x86_64", "-accel", "tcg,thread=multi", "-cpu", "max", "-smp", "2",
+        "-m", str(MEMORY_MIB), "-nodefaults", "-display", "none", "-no-reboot",
+        "-kernel", str(vmlinuz), "-initrd", str(initramfs),
+        "-append", "console=ttyS0 loglevel=4 panic=-1 systemd.show_status=0",
+        "-serial", f"file:{console}", "-serial", "stdio",
+    ]  # fmt: skip
+
+
+def _follow(machine: subprocess.Popen[str], *, quiet: bool) -> tuple[str, int | None]:
+    """Stream what the session prints; return it and the exit status it ended with, if it did."""
+    lines: list[str] = []
+    status: int | None = None
+    for raw in machine.stdout or ():
+        line = raw.rstrip("\r\n")
+        if line.startswith("session-exit "):
+            status = int(line.split()[1])
+            continue
+        lines.append(line)
+        if not quiet:
+            print(line, flush=True)
+    return "\n".join(lines), status
+
+
+def boot(
+    series: str, command: str, *, systemd: bool = False, limit_s: float = 300, quiet: bool = False
+) -> Session:
+    """Run `command` under the newest kernel of `series`, for at most `limit_s` seconds."""
+    vmlinuz = kernels.image(series)
+    init = Path(__file__).with_name("init-systemd.sh" if systemd else "init.sh")
+    with tempfile.TemporaryDirectory(prefix="inferward-vm-") as folder:
+        work = Path(folder)
+        initramfs = root.build(work, kernels.CACHE / "vm", init, command)
+        console = work / "console"
+        began = time.monotonic()
+        argv = ["timeout", "--kill-after=5", str(limit_s), *_qemu(vmlinuz, initramfs, console)]
+        with subprocess.Popen(
+            argv, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True, errors="replace"
+        ) as machine:
+            output, status = _follow(machine, quiet=quiet)
+        seconds = time.monotonic() - began
+        last = console.read_text(errors="replace") if console.exists() else ""
+    release = vmlinuz.name.removeprefix("vmlinuz-")
+    return Session(release, status, output, last, seconds)
+
+
+def main() -> int:
+    """Parse the command line, boot, and exit as the command did (1 if it never ended)."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--kernel", default="6.1", help="series, as 6.1 or 6.12")
+    parser.add_argument("--systemd", action="store_true", help="with systemd as PID 1")
+    parser.add_argument("--limit", type=float, default=300, help="seconds before it is stopped")
+    parser.add_argument("command", nargs="+")
+    asked = parser.parse_args()
+    session = boot(
+        asked.kernel, " ".join(asked.command), systemd=asked.systemd, limit_s=asked.limit
+    )
+    if session.status is None:
+        print("the machine stopped without reporting; its console ended:", file=sys.stderr)
+        print("\n".join(session.console.splitlines()[-CONSOLE_LINES:]), file=sys.stderr)
+        return 1
+    print(f"{session.kernel}: exit {session.status} after {session.seconds:.0f} s", file=sys.stderr)
+    return session.status
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
