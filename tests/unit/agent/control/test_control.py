@@ -17,6 +17,7 @@ import pytest
 from agent.control import (
     AlreadyRunningError,
     ControlServer,
+    Handler,
     Lock,
     NoAnswerError,
     RemoteError,
@@ -26,6 +27,10 @@ from agent.control.wire import MAX_REQUEST_BYTES
 from agent.errors import NotRunningError, UnknownError
 
 RELEASE = threading.Event()
+
+
+def echo(args: Mapping[str, Any]) -> dict[str, Any]:
+    return dict(args)
 
 
 def wait(args: Mapping[str, Any]) -> None:
@@ -40,8 +45,8 @@ def unknown(args: Mapping[str, Any]) -> None:
     raise UnknownError("workload", args["name"])
 
 
-HANDLERS = {
-    "echo": dict,
+HANDLERS: dict[str, Handler] = {
+    "echo": echo,
     "wait": wait,
     "fail": fail,
     "unknown": unknown,
