@@ -24,10 +24,17 @@ class Answer:
 
 @dataclass(slots=True)
 class Round:
-    """Collects messages. `now_ns` is the Unix time they count as received at."""
+    """Collects messages.
+
+    Attributes:
+        sequences: What number each host has come to; moved on by `add`.
+        now_ns: Unix time that the messages count as received at.
+        told: Events and hosts already logged: one line of each kind a host, the rest is counts.
+    """
 
     sequences: Sequences
     now_ns: int
+    told: set[tuple[str, str]]
     verdicts: list[Row] = field(default_factory=list)
     gaps: list[Row] = field(default_factory=list)
     heartbeats: list[Row] = field(default_factory=list)
@@ -46,16 +53,21 @@ class Round:
             told = read(unpack(letter.body))
         except PeerError as error:
             self.garbage += 1
-            log.once("central.garbage", host=letter.host, error=str(error))
+            self._tell("central.garbage", letter.host, error=str(error))
             return
         if told.host != letter.host:
             self._refuse(letter, f"this key is the host {letter.host}'s, not {told.host}'s")
             return
         self._accept(letter, told)
 
+    def _tell(self, event: str, host: str, **facts: object) -> None:
+        if (event, host) not in self.told:
+            self.told.add((event, host))
+            log.warning(event, host=host, **facts)
+
     def _refuse(self, letter: Letter, reason: str) -> None:
         self.refused += 1
-        log.once("central.host_refused", address=letter.address, reason=reason)
+        self._tell("central.host_refused", letter.address, reason=reason)
         self.answers.append(Answer(letter.peer, "refused", {"reason": reason[:300]}))
 
     def _accept(self, letter: Letter, told: Told) -> None:
@@ -69,7 +81,7 @@ class Round:
         for gap in placed.gaps:
             facts = {"first": gap.first, "last": gap.last, "reason": gap.reason}
             self.gaps.append({**life, **received, **facts})
-            log.warning("central.gap", host=told.host, **facts)
+            self._tell("central.gap", told.host, **facts)
         if told.summary is not None:
             self.heartbeats.append({"host": told.host, **received, "summary": told.summary})
         self.hosts[told.host, told.epoch] = {

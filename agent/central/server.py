@@ -83,6 +83,7 @@ class Server:
         self._sequences = Sequences(store.marks())
         self._heard_ns: dict[str, int] = {}
         self._silent: set[str] = set()
+        self._told: set[tuple[str, str]] = set()
         self._counts = dict.fromkeys(
             ("messages", "verdicts", "repeated", "refused", "garbage", "store_failures"), 0
         )
@@ -130,7 +131,7 @@ class Server:
     def _take_round(self) -> None:
         now_ns = self._clock_ns()
         before = dict(self._sequences.marks)
-        current = Round(self._sequences, now_ns)
+        current = Round(self._sequences, now_ns, self._told)
         for letter in self.door.receive(_ROUND_MESSAGES):
             self._counts["messages"] += 1
             current.add(letter)

@@ -237,25 +237,17 @@ class Store:
                 row = (entry + 1, record, link(digest, record))
                 run("INSERT INTO log VALUES (?, ?, ?)", row)
                 if verdict is not None:
-                    self._index(entry + 1, verdict)
+                    found_by = (verdict[key] for key in ("id", "time_ns", "workload"))
+                    run(
+                        "INSERT INTO verdicts VALUES (?, ?, ?, ?, ?)",
+                        (entry + 1, *found_by, level_rank(verdict["level"])),
+                    )
                 self._let_go(entry + 1)
             run("COMMIT")
         except BaseException:
             if self._connection.in_transaction:
                 run("ROLLBACK")
             raise
-
-    def _index(self, entry: int, verdict: Verdict) -> None:
-        self._connection.execute(
-            "INSERT INTO verdicts VALUES (?, ?, ?, ?, ?)",
-            (
-                entry,
-                verdict["id"],
-                verdict["time_ns"],
-                verdict["workload"],
-                level_rank(verdict["level"]),
-            ),
-        )
 
     def _holds(self, verdict_id: str) -> bool:
         found = self._connection.execute("SELECT 1 FROM verdicts WHERE id = ?", (verdict_id,))
