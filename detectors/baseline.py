@@ -40,8 +40,6 @@ call, bits, standard deviations. A short shadow is steadier than a day, and howe
 deviation is smaller than this, it is nothing to wake anybody for. Only ever raises p-values, so
 the budget still holds."""
 
-_EVIDENCE_PHASES: Final = frozenset({Phase.STEADY, Phase.RELOAD})
-
 
 @dataclass(slots=True)
 class Baseline:
@@ -93,7 +91,7 @@ class Baseline:
         self.last_new_ns = self.last_new_ns or window.start_ns
         for item in window.items:
             self.learn_item(item, window.phase)
-        if not is_evidence(window):
+        if not window.is_evidence:
             return
         self.sequences.learn(window.grams)
         if self.windows % self.stride == 0:
@@ -197,7 +195,7 @@ class Baseline:
         Changes nothing. Only for phases the sequences were learnt in: a start-up is not measured
         against the steady state.
         """
-        if not is_evidence(window):
+        if not window.is_evidence:
             return {}
         found = self.sequences.scores(window.grams)
         if self.resources is not None:
@@ -291,8 +289,10 @@ class Baseline:
         }
 
 
-def is_evidence(window: Window) -> bool:
-    """Tell whether a window shows the server at work: an idle or starting one teaches nothing."""
-    if window.phase not in _EVIDENCE_PHASES:
-        return False
-    return window.calls > 0 or window.features.get("syscalls", 0.0) > 0
+Known = list[tuple[str, ItemKind, str]]
+
+
+def difference(old: Baseline, new: Baseline) -> tuple[Known, Known]:
+    """Return what only `new` knows and what only `old` knows, as role, kind and key."""
+    before, after = set(old.repertoire), set(new.repertoire)
+    return sorted(after - before), sorted(before - after)

@@ -71,11 +71,11 @@ def _novelty(baseline: Baseline, worth: Sequence[NovelItem]) -> str:
     if len(worth) > MAX_NAMED:
         named.append(f"did {len(worth) - MAX_NAMED} more things it never did")
     deeds = named[0] if len(named) == 1 else ", ".join(named[:-1]) + " and " + named[-1]
-    exe = worth[0].exe or "a process"
-    who = f"{baseline.workload}'s {_role(worth[0].role)} ({exe}, pid {worth[0].pid})"
+    first = worth[0]
+    exe = f"{first.exe}, " if first.exe and first.exe != first.item else ""
+    who = f"{baseline.workload}'s {_role(first.role)} ({exe}pid {first.pid})"
     return (
-        f"{who} {deeds}, which it never did in {baseline.windows} learned windows:"
-        f" {worth[0].reason}."
+        f"{who} {deeds}, which it never did in {baseline.windows} learned windows: {first.reason}."
     )
 
 

@@ -16,8 +16,9 @@ from detectors.assessment import (
     NovelItem,
     SurprisingGram,
 )
-from detectors.baseline import Baseline, Fit, is_evidence
+from detectors.baseline import Baseline, Fit
 from detectors.eprocess import EProcess, alarm_threshold
+from detectors.repertoire import folder_of
 from detectors.resources import fit as fit_here
 from detectors.sensitive import sensitivity
 from detectors.settings import JudgeSettings
@@ -26,6 +27,10 @@ from detectors.window import Item, ItemKind, Phase, Window
 TOGETHER_NS: Final = 10_000_000_000
 """Different serious novelties within ten seconds are taken as one act: an attacker's first steps
 follow each other within seconds, unrelated accidents seldom do."""
+
+SWEEP_FOLDERS: Final = 8
+"""Directories never read from before, within ten seconds: somebody looks around. A model or a
+package new to the server lies in one or a few."""
 
 MAX_RECENT: Final = 256
 
@@ -131,7 +136,8 @@ class Judge:
     def _level_of(self, novel: Sequence[NovelItem], state: BaselineState) -> Level:
         """Return the level of items together with those shortly before.
 
-        A high one and another kind of at least medium within ten seconds are critical.
+        A high one and another kind of at least medium within ten seconds are critical; files
+        of many places are a search, and high.
         """
         level = max((new.level for new in novel), default=Level.INFO)
         if state is BaselineState.LEARNING or level < Level.MEDIUM:
@@ -141,7 +147,8 @@ class Judge:
         kinds = {new.kind for new in near if new.level >= Level.MEDIUM}
         if len(kinds) > 1 and any(new.level >= Level.HIGH for new in near):
             return Level.CRITICAL
-        return level
+        folders = {folder_of(new.item) for new in near if new.kind is ItemKind.FILE}
+        return max(level, Level.HIGH) if len(folders) >= SWEEP_FOLDERS else level
 
     def _scored(
         self, window: Window, novel: tuple[NovelItem, ...], state: BaselineState
@@ -188,7 +195,7 @@ class Judge:
 
     def _invariants(self, window: Window, shares: Sequence[FeatureShare]) -> Level:
         """Return what breaks a limit by itself: an upload beyond the learnt one, a crash."""
-        if window.phase is not Phase.STEADY or not is_evidence(window):
+        if window.phase is not Phase.STEADY or not window.is_evidence:
             return Level.INFO
         by_name = {share.name: share for share in shares}
         upload, crash = by_name.get("bytes_out_initiated"), by_name.get("crashes")
@@ -202,7 +209,7 @@ class Judge:
         return Level.INFO
 
     def _shares(self, window: Window) -> tuple[FeatureShare, ...]:
-        if self.baseline.resources is None or not is_evidence(window):
+        if self.baseline.resources is None or not window.is_evidence:
             return ()
         return self.baseline.resources.shares(features.vector(window.features))
 

@@ -149,14 +149,6 @@ class Repertoire:
         return sum(len(known) for kinds in self.keys.values() for known in kinds.values())
 
 
-def difference(
-    old: Repertoire, new: Repertoire
-) -> tuple[list[tuple[str, ItemKind, str]], list[tuple[str, ItemKind, str]]]:
-    """Return what only `new` knows and what only `old` knows, as role, kind and key."""
-    before, after = set(old), set(new)
-    return sorted(after - before), sorted(before - after)
-
-
 def _port_family(key: str) -> str | None:
     """Return the family of a peer on an ephemeral port: any ephemeral port of that address."""
     if key.startswith(("accept ", "unix ")):

@@ -115,3 +115,9 @@ class Window:
     def calls(self) -> int:
         """How many system calls its grams count."""
         return sum(int(grams.counts.sum()) for grams in self.grams)
+
+    @property
+    def is_evidence(self) -> bool:
+        """Whether the server was at work: an idle or starting one teaches nothing."""
+        at_work = self.calls > 0 or self.features.get("syscalls", 0.0) > 0
+        return at_work and self.phase in (Phase.STEADY, Phase.RELOAD)

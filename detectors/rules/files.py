@@ -12,8 +12,8 @@ RULES: Final = (
         "private-key",
         OPEN,
         (
-            r"/\.ssh/|\.(?:pem|key|p12|pfx|ppk|jks|keystore|kdbx|asc|gpg)$|"
-            r"/\.gnupg/|/etc/ssh/ssh_host_|(?:^|/)id_(?:rsa|dsa|ecdsa|"
+            r"/\.ssh(?:/|$)|\.(?:pem|key|p12|pfx|ppk|jks|keystore|kdbx|asc|gpg)$|"
+            r"/\.gnupg(?:/|$)|/etc/ssh/ssh_host_|(?:^|/)id_(?:rsa|dsa|ecdsa|"
             "ed25519)[^/]*$|/etc/(?:ssl|pki)/private/"
         ),
         Level.CRITICAL,

@@ -5,10 +5,9 @@ import pickle
 import pytest
 
 from detectors.assessment import BaselineState, Level
-from detectors.baseline import Baseline
+from detectors.baseline import Baseline, difference
 from detectors.errors import BaselineCorruptError, LifeError
 from detectors.judge import Judge
-from detectors.repertoire import difference
 from detectors.window import ItemKind, Phase
 from tests.unit.detectors.factory import (
     ATTACK,
@@ -218,7 +217,7 @@ def test_unlearnt_crash_lowers_the_bar_for_what_follows(judge: Judge) -> None:
 def test_difference_names_what_one_baseline_knows_and_the_other_does_not(judge: Judge) -> None:
     other = Baseline.from_bytes(judge.baseline.to_bytes())
     other.approve([item("exec", "/usr/bin/nvidia-smi")])
-    added, gone = difference(judge.baseline.repertoire, other.repertoire)
+    added, gone = difference(judge.baseline, other)
     assert added == [("main", ItemKind.EXEC, "/usr/bin/nvidia-smi")]
     assert gone == []
 
@@ -230,3 +229,12 @@ def test_questioned_baseline_still_judges_and_may_learn_anew(judge: Judge) -> No
     assert found.level is Level.CRITICAL
     judge.baseline.relearn("somebody said so")
     assert judge.observe(window(61)).state is BaselineState.LEARNING
+
+
+def test_files_of_many_places_within_seconds_are_a_search(judge: Judge) -> None:
+    homes = [item("file", f"/home/{name}/notes.md", at_s=60) for name in "abcdefghij"]
+    one, many = judge.assess_items(homes[:1]), judge.assess_items(homes)
+    assert one is not None
+    assert one.level is Level.MEDIUM
+    assert many is not None
+    assert many.level is Level.HIGH
