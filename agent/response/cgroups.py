@@ -12,7 +12,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from agent.errors import AgentError
+
 POLL_S: Final = 0.0005
+
+
+class ThawError(AgentError):
+    """The cgroup {0} stays frozen: {1}. `echo 0 > {0}/cgroup.freeze`, then release again."""
+
+    exit_code = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,11 +71,13 @@ class Cgroup:
         return True
 
     def thaw(self) -> None:
-        """Let it run again; one that is gone is no error. Raises OSError if it refuses."""
+        """Let it run again; one that is gone is no error. Raises ThawError if it refuses."""
         try:
             self._write("cgroup.freeze", "0")
         except (FileNotFoundError, NotADirectoryError):
             return
+        except OSError as error:
+            raise ThawError(self.directory, error.strerror) from error
 
     def kill(self) -> None:
         """SIGKILL everything in it, at once. Raises OSError if it refuses or knows no such file."""

@@ -9,10 +9,11 @@ import os
 import secrets
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
-from agent.errors import RefusedError, UnknownError
+from agent.errors import NotReadyError, RefusedError, UnknownError
 from agent.response.breaker import Breaker, BreakerOpenError
 from agent.response.containment import (
     NANOSECONDS,
@@ -25,6 +26,7 @@ from agent.response.containment import (
 )
 from agent.response.freeze import Freezer, Hold
 from agent.response.guard import Guard
+from agent.response.journal import LOCK_WAIT_S
 from agent.response.ledger import Ledger
 from agent.response.processes import STOPPED_STATES, Process
 from agent.response.switch import ContainmentSwitch, NoSwitchError, Switched, SwitchError
@@ -58,6 +60,7 @@ class Containments:
         self._breaker = breaker or Breaker()
         self._freezer = Freezer.of_this_host(self._guard)
         self._fault = fault
+        self._patience_s = LOCK_WAIT_S
 
     def contain(  # noqa: PLR0913 - what, how far, how long, why and who: one order
         self,
@@ -128,7 +131,7 @@ class Containments:
         stopped = sorted(
             process.id for process in found.values() if process.state in STOPPED_STATES
         )
-        own = self._freezer.own_cgroup(tree)
+        own = self._freezer.own_cgroup(tree, found)
         return replace(intent, planned=True, stopped_before=tuple(stopped), cgroup=own)
 
     def release(self, containment_id: str, why: str = "released by hand") -> Containment:
@@ -158,9 +161,14 @@ class Containments:
         return self._ledger.journal.set_aside
 
     def live(self) -> tuple[Containment, ...]:
-        """Return what is contained now, oldest first; cheap while nothing changes."""
+        """Return what is contained now, oldest first; cheap, and never waits a second time.
+
+        While somebody else acts it answers as of the last look.
+        """
         if self._ledger.journal.changed():
-            return tuple(containment for containment in self.list() if containment.live)
+            with suppress(NotReadyError), self._ledger.journal.locked(self._patience_s):
+                self._ledger.load()
+            self._patience_s = 0.0
         return self._ledger.live()
 
     def breaker_open(self) -> bool:

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from agent.response.cgroups import Cgroup, common_cgroup, mount_point
+from agent.response.cgroups import Cgroup, ThawError, common_cgroup, mount_point
 from agent.response.containment import ProcessId
 from agent.response.guard import Guard
 from agent.response.processes import cgroup, exists, held, stopped
@@ -67,12 +67,16 @@ class Freezer:
         """Find cgroup v2 and return a freezer."""
         return cls(guard, mount_point(Path("/proc/self/mountinfo").read_text(encoding="utf-8")))
 
-    def own_cgroup(self, tree: Tree) -> str:
+    def own_cgroup(self, tree: Tree, found: Iterable[int]) -> str:
         """Return the cgroup that holds all of the workload and nothing else; "" if there is none.
 
         One that somebody else has frozen is not ours to freeze, nor to thaw.
+
+        Args:
+            tree: The workload.
+            found: Its processes, as collected a moment ago.
         """
-        paths = {cgroup(pid) for pid in tree.processes()} - {""}
+        paths = {cgroup(pid) for pid in found} - {""}
         common = None if self.mount is None else common_cgroup(self.mount, paths)
         if common is None or common.frozen_by_request() or not _exclusive(common, tree):
             return ""
@@ -86,7 +90,7 @@ class Freezer:
             own: What `own_cgroup` said before, so that it is in the journal by now.
 
         Raises:
-            PermissionError: A signal is not allowed.
+            PrivilegeError: A signal is not allowed.
             SwitchError: The kernel's list cannot be read.
         """
         frozen = self._freeze(tree, own)
@@ -105,7 +109,7 @@ class Freezer:
         if complete and _exclusive(group, tree):
             return group
         # A stranger moved in meanwhile: it must run on, and ours are stopped one by one.
-        with contextlib.suppress(OSError):
+        with contextlib.suppress(ThawError):
             group.thaw()
         return None
 
@@ -156,7 +160,8 @@ class Freezer:
             What could not be continued: a debugger holds it.
 
         Raises:
-            OSError: The cgroup cannot be thawed.
+            ThawError: The cgroup refuses.
+            PrivilegeError: A signal is not allowed.
         """
         if hold.cgroup and self.mount is not None:
             Cgroup(self.mount, hold.cgroup).thaw()
@@ -182,7 +187,7 @@ class Freezer:
             What is not gone in time: it dies when the kernel lets it.
 
         Raises:
-            PermissionError: A signal is not allowed.
+            PrivilegeError: A signal is not allowed.
         """
         if hold.cgroup and self.mount is not None:
             # No such file before Linux 5.14; one by one is as good for what cannot fork.
@@ -203,7 +208,7 @@ class Freezer:
                 tree.signal(process, signal.SIGKILL)
             time.sleep(LONGEST_WAIT_S)
         if hold.cgroup and self.mount is not None:
-            with contextlib.suppress(OSError):
+            with contextlib.suppress(ThawError):
                 Cgroup(self.mount, hold.cgroup).thaw()
         return tuple(sorted(left))
 

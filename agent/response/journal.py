@@ -64,11 +64,11 @@ class Journal:
         self.torn = 0
 
     @contextmanager
-    def locked(self) -> Iterator[None]:
+    def locked(self, wait_s: float = LOCK_WAIT_S) -> Iterator[None]:
         """Hold the journal against every other process and thread.
 
         Raises:
-            NotReadyError: Somebody else has held it for `LOCK_WAIT_S`.
+            NotReadyError: Somebody else has held it for `wait_s`.
             JournalError: The state directory cannot be written.
         """
         try:
@@ -81,13 +81,13 @@ class Journal:
         except OSError as error:
             raise JournalError(self._path, error.strerror) from error
         try:
-            self._wait(fd)
+            self._wait(fd, wait_s)
             yield
         finally:
             os.close(fd)
 
-    def _wait(self, fd: int) -> None:
-        give_up = time.monotonic() + LOCK_WAIT_S
+    def _wait(self, fd: int, wait_s: float) -> None:
+        give_up = time.monotonic() + wait_s
         while True:
             try:
                 fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -109,19 +109,31 @@ class Journal:
         Raises:
             JournalError: It cannot be opened or made.
         """
+        self._inode = 0
+        return self.news()[0]
+
+    def news(self) -> tuple[tuple[dict[str, Any], ...], bool]:
+        """Return the records since the last look, and whether they are all there are.
+
+        They are where somebody else has compacted the journal or set it aside, and
+        at the first look. Raises JournalError as `read` does.
+        """
         try:
-            self._open()
-            reading = decode(_content(self._fd))
-            self._end = reading.end
+            whole = self._open()
+            start = 0 if whole else self._end
+            reading = decode(_content(self._fd, start))
+            if reading.bad_lines and not whole:
+                return self.read(), True
+            self._end = start + reading.end
             if reading.torn:
                 self.torn += 1
-                self._erase(reading.end)
+                self._erase(self._end)
             if reading.bad_lines:
                 self.lost_lines += reading.bad_lines
                 self.set_aside_for(reading.records)
         except OSError as error:
             raise JournalError(self._path, error.strerror) from error
-        return reading.records
+        return reading.records, whole
 
     def append(self, record: Mapping[str, Any], *, durable: bool) -> None:
         """Write one record behind the last.
@@ -182,13 +194,14 @@ class Journal:
             raise JournalError(self._path, error.strerror) from error
         self._end = len(content)
 
-    def _open(self) -> None:
+    def _open(self) -> bool:
+        """Open what is called the journal now; returns whether it is another file than before."""
         try:
             named = self._path.stat().st_ino
         except FileNotFoundError:
             named = 0
         if self._fd >= 0 and named == self._inode:
-            return
+            return False
         if self._fd >= 0:
             os.close(self._fd)
             self._fd = -1
@@ -200,6 +213,7 @@ class Journal:
             # No room for the spare now: `compact` tries again, and says so if it must fail.
             self._spare.unlink(missing_ok=True)
         _sync_directory(self._state)
+        return True
 
     def _reserve(self, path: Path) -> int:
         fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
@@ -230,11 +244,11 @@ class Journal:
         self.compact(good)
 
 
-def _content(fd: int) -> bytes:
-    """Read up to the NUL bytes that nobody wrote over yet."""
+def _content(fd: int, start: int) -> bytes:
+    """Read from `start` up to the NUL bytes that nobody wrote over yet."""
     chunks: list[bytes] = []
     while not chunks or not chunks[-1].endswith(b"\0"):
-        chunk = os.pread(fd, READ_BYTES, READ_BYTES * len(chunks))
+        chunk = os.pread(fd, READ_BYTES, start + READ_BYTES * len(chunks))
         if not chunk:
             break
         chunks.append(chunk)

@@ -37,13 +37,15 @@ class Ledger:
 
         Records that make no sense count as lost, and the journal is set aside.
         """
-        self.known = {}
+        records, whole = self.journal.news()
+        known = {} if whole else dict(self.known)
         refused = 0
-        for record in self.journal.read():
+        for record in records:
             try:
-                self.known[record["id"]] = advance(self.known.get(record["id"]), record)
+                known[record["id"]] = advance(known.get(record["id"]), record)
             except (KeyError, ValueError, TypeError, AttributeError):
                 refused += 1
+        self.known = known
         if refused:
             self.journal.lost_lines += refused
             self.journal.set_aside_for(_snapshot(self.known.values()))
@@ -66,8 +68,7 @@ class Ledger:
             self.compact()
         record = _intent(intent, time.monotonic_ns())
         self.journal.append(record, durable=True)
-        self.known[intent.id] = advance(None, record)
-        return self.known[intent.id]
+        return self._now(advance(None, record))
 
     def note(
         self, containment: Containment, event: Event, *, durable: bool = False, **facts: object
@@ -80,8 +81,12 @@ class Ledger:
             "mono_ns": time.monotonic_ns(),
         }
         self.journal.append(record, durable=durable)
-        self.known[containment.id] = advance(containment, record)
-        return self.known[containment.id]
+        return self._now(advance(containment, record))
+
+    def _now(self, containment: Containment) -> Containment:
+        # A new mapping each time: another thread may be walking the old one.
+        self.known = {**self.known, containment.id: containment}
+        return containment
 
     def compact(self) -> None:
         """Forget what ended long ago, and the process lists of what has ended at all."""

@@ -5,6 +5,7 @@ import signal
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from agent.errors import PrivilegeError
 from agent.response.containment import ProcessId, Target
 from agent.response.processes import Process, children, exists, read_process
 from agent.response.switch import ContainmentSwitch
@@ -57,7 +58,7 @@ class Tree:
         Who it is gets checked with a pidfd open: from then on nobody else can have its number.
 
         Raises:
-            PermissionError: We may not.
+            PrivilegeError: We may not.
             SwitchError: The kernel's list cannot be read.
         """
         try:
@@ -71,6 +72,8 @@ class Tree:
             signal.pidfd_send_signal(fd, number)
         except ProcessLookupError:
             return False
+        except PermissionError as error:
+            raise PrivilegeError(f"stopping process {process.pid}") from error
         else:
             return True
         finally:
