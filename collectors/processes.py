@@ -16,7 +16,7 @@ from typing import NamedTuple
 
 from collectors import procfs
 from collectors.cgroups import Place, parse_place
-from collectors.procfs import Listener, MappedFile, ReadCounts
+from collectors.procfs import Listener, MappedFile, OpenFile, ReadCounts, Source
 
 NS_PER_TICK = 1_000_000_000 // os.sysconf("SC_CLK_TCK")
 
@@ -26,34 +26,6 @@ class FileId(NamedTuple):
 
     device: int
     inode: int
-
-
-class OpenFile(NamedTuple):
-    """One open descriptor and what it leads to: "/path", "socket:[7]", "pipe:[8]"."""
-
-    fd: int
-    target: str
-
-
-@dataclass(slots=True)
-class Source:
-    """Where one snapshot reads from, and what it could not read."""
-
-    root: str = "/proc"
-    counts: ReadCounts = field(default_factory=ReadCounts)
-    _listeners: dict[str, dict[int, Listener]] = field(default_factory=dict)
-
-    def listeners(self, pid: int, namespace: str) -> dict[int, Listener]:
-        """Return the listening sockets of a network namespace by inode, read once."""
-        known = self._listeners.get(namespace)
-        if known is None:
-            known = self._listeners[namespace] = {}
-            for protocol in ("tcp", "tcp6"):
-                path = f"{self.root}/{pid}/net/{protocol}"
-                known |= procfs.parse_listeners(
-                    procfs.read(path, procfs.TABLE_LIMIT, self.counts) or b"", protocol
-                )
-        return known
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ import errno
 import os
 import socket
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
 PF_KTHREAD = 0x0020_0000
@@ -207,3 +207,29 @@ def _address(digits: str) -> str:
         words = [word[::-1] for word in words]
     packed = b"".join(words)
     return socket.inet_ntop(socket.AF_INET if len(words) == 1 else socket.AF_INET6, packed)
+
+
+class OpenFile(NamedTuple):
+    """One open descriptor and what it leads to: "/path", "socket:[7]", "pipe:[8]"."""
+
+    fd: int
+    target: str
+
+
+@dataclass(slots=True)
+class Source:
+    """Where one snapshot reads from, and what it could not read."""
+
+    root: str = "/proc"
+    counts: ReadCounts = field(default_factory=ReadCounts)
+    _listeners: dict[str, dict[int, Listener]] = field(default_factory=dict)
+
+    def listeners(self, pid: int, namespace: str) -> dict[int, Listener]:
+        """Return the listening sockets of a network namespace by inode, read once."""
+        known = self._listeners.get(namespace)
+        if known is None:
+            known = self._listeners[namespace] = {}
+            for protocol in ("tcp", "tcp6"):
+                path = f"{self.root}/{pid}/net/{protocol}"
+                known |= parse_listeners(read(path, TABLE_LIMIT, self.counts) or b"", protocol)
+        return known
