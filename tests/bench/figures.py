@@ -7,6 +7,7 @@ from statistics import median
 
 AT_LEAST = ">="
 AT_MOST = "<="
+THOUSAND = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +41,7 @@ class Figure:
 
     def cells(self) -> tuple[str, str, str, str]:
         """Return name, value, goal and remark as text."""
-        value = "not measured" if math.isnan(self.value) else f"{self.value:,.4g} {self.unit}"
+        value = "not measured" if math.isnan(self.value) else f"{_digits(self.value)} {self.unit}"
         goal = f"{self.goal.sense} {self.goal.bound:,g} {self.unit}" if self.goal else ""
         remark = "  ".join(filter(None, ("MISSED" if self.missed else "", self.note)))
         return self.name, value.strip(), goal.strip(), remark
@@ -55,6 +56,11 @@ class Figure:
             "missed": self.missed,
             "note": self.note,
         }
+
+
+def _digits(value: float) -> str:
+    """Write a value so that its size is seen: no powers of ten, no digits beyond the noise."""
+    return f"{value:,.0f}" if abs(value) >= THOUSAND else f"{value:.4g}"
 
 
 def unmeasured(name: str, reason: str, goal: Goal | None = None) -> Figure:

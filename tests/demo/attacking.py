@@ -60,7 +60,9 @@ def strike(story: Story, stage: Stage, cast: Cast, attack: Attack, listener: Lis
     )
     story.figure("verdict_seen_after_s", seconds, "s")
     # The listener's and our clocks are one: when the shell was last heard of, from outside.
-    story.figure("shell_last_heard_ms", (listener.last_heard_ns - began_ns) / 1e6, "ms")
+    heard_ns = listener.last_heard_ns
+    last_heard_ms = (heard_ns - began_ns) / 1e6 if heard_ns else None
+    story.figure("shell_last_heard_ms", last_heard_ms, "ms after the pickle was sent")
     return Caught(attack, since_ns, dict(first))
 
 
@@ -111,8 +113,8 @@ def stand_still(story: Story, stage: Stage, cast: Cast) -> None:
     story.check("the shell is among them", held=bool(shells))
     story.check(
         f"the shell, which spoke every {BEAT_S * 1e3:.0f} ms, is silent",
-        held=before[0] == after[0] > 0,
-        detail=f"{after[0]} bytes in all",
+        held=before[0] == after[0],
+        detail=f"{after[0]} bytes in all" if after[0] else "it never came to its first word",
     )
     story.check("no further connection left the tree", held=before[1] == after[1])
     story.check("the server does not answer", held=not answers(cast))
@@ -147,7 +149,7 @@ def report(story: Story, cast: Cast, caught: Caught) -> None:
 
     def acknowledged() -> bool:
         outbox = cast.agent.status().get("outbox") or {}
-        return bool(outbox.get("pending", outbox.get("waiting", 1)) == 0)
+        return bool(outbox.get("queued") == 0 and outbox.get("acked", 0) > 0)
 
     story.check("everything sent was acknowledged", held=bool(wait_for(acknowledged, CENTRAL_S)))
     hosts = cast.central.json("fleet", "hosts")

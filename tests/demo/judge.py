@@ -44,8 +44,8 @@ def missing(verdicts: Sequence[Verdict], attack: Attack) -> list[str]:
 def sequences(verdicts: Iterable[Verdict]) -> list[str]:
     """Return the surprising call sequences the verdicts name."""
     verdicts = list(verdicts)
-    grams = [" ".join(gram["calls"]) for v in verdicts for gram in v.get("grams", ())]
-    return grams + novel_items(verdicts, "sequence")
+    found = [" ".join(gram["calls"]) for v in verdicts for gram in v.get("sequences", ())]
+    return found + novel_items(verdicts, "sequence")
 
 
 def family(verdict: Verdict) -> set[int]:

@@ -22,6 +22,12 @@ START_S = 20.0
 LEARN_S = 110.0
 SETTLE_S = 6.0  # several windows, and what is concluded from them
 
+MEASURES = (
+    ("windows", "windows", "min_windows"),
+    ("quiet s", "quiet_s", "quiet_needed_s"),
+    ("shadow s", "shadow_s", "shadow_needed_s"),
+)
+
 # An ordinary day in short: busy and quiet minutes alternate, without end.
 DAY = tuple(Stretch(rate, 4.0) for rate in (RATE, 2 * RATE, RATE, RATE / 3)) * 100
 
@@ -113,11 +119,14 @@ def learn(story: Story, cast: Cast) -> None:
 
 
 def progress_words(progress: Mapping[str, Any]) -> str:
-    """Write how far learning is: numbers, then what is still needed in the agent's own words."""
-    steps = [f"{name} {x:g}" for name, x in progress.items() if isinstance(x, int | float)]
-    needed = progress.get("needed")
-    words = [str(word) for word in needed] if isinstance(needed, list) else []
-    return ", ".join(steps) + (f"; needed: {', '.join(words)}" if words else "")
+    """Write how far learning is: each measure against what it needs, then what is missing."""
+    steps = [
+        f"{words} {progress[have]:g} of {progress[need]:g}"
+        for words, have, need in MEASURES
+        if have in progress and need in progress
+    ]
+    missing = "; ".join(str(word) for word in progress.get("missing", ()))
+    return ", ".join(steps) + (f" (missing: {missing})" if missing else "")
 
 
 def verdicts(agent: Commands, since_ns: int = 0) -> list[dict[str, Any]]:

@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TextIO
 
+PROGRESS_S = 5.0  # between two lines of progress where no terminal is
+
 
 class DemoFailedError(Exception):
     """Something without which the demonstration cannot go on was not so."""
@@ -30,6 +32,7 @@ class Story:
     figures: dict[str, object] = field(default_factory=dict)
     _begun: float = field(default_factory=time.monotonic)
     _progress: str = ""
+    _told_s: float = -PROGRESS_S
 
     @property
     def elapsed_s(self) -> float:
@@ -54,9 +57,10 @@ class Story:
         if self.out.isatty():
             self.out.write(f"\r\033[K          {text}")
             self.out.flush()
-        elif text != self._progress:
+            self._progress = text
+        elif text != self._progress and self.elapsed_s - self._told_s >= PROGRESS_S:
             self._line(f"          {text}")
-        self._progress = text
+            self._progress, self._told_s = text, self.elapsed_s
 
     def check(self, name: str, *, held: bool, detail: str = "") -> bool:
         """Record a condition and show it; returns whether it held."""

@@ -42,9 +42,9 @@ def test_only_verdicts_above_low_alarm() -> None:
     assert alarming([verdict(level=level) for level in levels]) == ["medium: words", "high: words"]
 
 
-def test_sequences_come_from_grams_and_from_novel_items() -> None:
-    grams = [{"calls": ["dup2", "execve"]}]
-    found = verdict(("sequence", "socket connect"), grams=grams)
+def test_sequences_come_from_the_verdict_and_from_novel_items() -> None:
+    calls = [{"calls": ["dup2", "execve"]}]
+    found = verdict(("sequence", "socket connect"), sequences=calls)
     assert sequences([found]) == ["dup2 execve", "socket connect"]
 
 
