@@ -31,6 +31,9 @@ _SEGMENT_RULES: Final[tuple[tuple[re.Pattern[str], str], ...]] = tuple(
         (r"\d+", "<n>"),
     )
 )
+_CHANGES: Final = re.compile(r"\d|^(?:tmp|pymp|ray|session|workspace|torch|ipc|psm|sem)")
+"""A segment without any of this is left alone by all rules: nearly every one."""
+
 _EXEC_RULES: Final = _SEGMENT_RULES[:4]
 
 _COLLAPSES: Final[tuple[tuple[re.Pattern[str], str], ...]] = tuple(
@@ -97,6 +100,8 @@ def generalise_program(path: str) -> str:
 
 
 def _segment(text: str, rules: tuple[tuple[re.Pattern[str], str], ...]) -> str:
+    if not _CHANGES.search(text):
+        return text
     for pattern, replacement in rules:
         text = pattern.sub(replacement, text)
     return text

@@ -71,10 +71,14 @@ class Judge:
     settings: JudgeSettings
     baseline: Baseline
     fit: Fit = fit_here
-    evidence: EProcess = field(default_factory=EProcess)
+    evidence: EProcess = field(init=False)
     phase: Phase = Phase.STEADY
     _recent: deque[NovelItem] = field(default_factory=lambda: deque(maxlen=MAX_RECENT))
     _alarmed: int = 0
+
+    def __post_init__(self) -> None:
+        """Bet at the pace a restored baseline was calibrated for."""
+        self.evidence = EProcess(self.baseline.bet_stride)
 
     def observe(self, window: Window) -> Assessment:
         """Take one window in: learn it or score it, move on in life, and judge it.
@@ -147,7 +151,11 @@ class Judge:
         kinds = {new.kind for new in near if new.level >= Level.MEDIUM}
         if len(kinds) > 1 and any(new.level >= Level.HIGH for new in near):
             return Level.CRITICAL
-        folders = {folder_of(new.item) for new in near if new.kind is ItemKind.FILE}
+        folders = {
+            folder_of(new.item)
+            for new in near
+            if new.kind is ItemKind.FILE and new.level >= Level.MEDIUM
+        }
         return max(level, Level.HIGH) if len(folders) >= SWEEP_FOLDERS else level
 
     def _scored(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Final
 
 from detectors.generalise import (
@@ -30,10 +31,18 @@ _KEY_MARKS: Final = ("stdio-socket", "memfd", "deleted", "foreign", "anonymous",
 
 def key_of(item: Item) -> tuple[str, bool]:
     """Return the key an item is learnt under, and whether it is sensitive."""
+    pid = item.pid if item.item.startswith("/proc/") else 0
+    return _key_of(item.kind, item.item, pid, item.marks)
+
+
+@lru_cache(maxsize=8192)
+def _key_of(kind: ItemKind, text: str, pid: int, marks: frozenset[str]) -> tuple[str, bool]:
+    """Do the work of `key_of` once for things that are asked about in several ways."""
+    item = Item(kind, text, "", 0, pid, marks=marks)
     sensitive = sensitivity(item) is not None
-    text = generalise(item, sensitive=sensitive)
-    marks = [mark for mark in _KEY_MARKS if mark in item.marks]
-    return (f"{text} [{','.join(marks)}]" if marks else text), sensitive
+    key = generalise(item, sensitive=sensitive)
+    told = [mark for mark in _KEY_MARKS if mark in marks]
+    return (f"{key} [{','.join(told)}]" if told else key), sensitive
 
 
 def folder_of(path: str) -> str:
@@ -60,6 +69,14 @@ class Repertoire:
     programs: set[str] = field(default_factory=set)
     phases: set[Phase] = field(default_factory=set)
     refused: int = 0
+    _near: dict[ItemKind, set[str]] = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Derive which directories have a known one in them, or are known."""
+        self._near = {
+            kind: {near for folder in folders for near in (folder, folder_of(folder))}
+            for kind, folders in self.folders.items()
+        }
 
     def add(self, item: Item) -> None:
         """Learn one item."""
@@ -85,6 +102,7 @@ class Repertoire:
     def _count_folder(self, role: str, kind: ItemKind, folder: str) -> None:
         children = self.folders.setdefault(kind, {})
         children[folder] = children.get(folder, 0) + 1
+        self._near.setdefault(kind, set()).update((folder, folder_of(folder)))
         if folder and children[folder] >= MANY_CHILDREN:
             self.open_folders.setdefault(role, set()).add(f"{kind}:{folder}")
 
@@ -131,11 +149,7 @@ class Repertoire:
         above = folder_of(folder_of(path))
         if above.count("/") < 2:  # noqa: PLR2004 - the rule of the docstring
             return False
-        return any(
-            folder_of(folder) == above or folder == above
-            for kind in kinds
-            for folder in self.folders.get(kind, ())
-        )
+        return any(above in self._near.get(kind, ()) for kind in kinds)
 
     def __iter__(self) -> Iterator[tuple[str, ItemKind, str]]:
         """Yield role, kind and key in a stable order."""

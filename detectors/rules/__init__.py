@@ -17,7 +17,7 @@ MARK_RULES: Final[tuple[MarkRule, ...]] = marks.RULES
 PUBLIC: Final = (
     r"/(?:site|dist)-packages/.*\.(?:py|pyc|pyi|so|json|txt|typed)$",
     r"/certifi/cacert\.pem$",
-    r"^/etc/ssl/certs/|^/usr/(?:share|lib)/(?:ca-certificates|ssl)/|^/etc/ssl/openssl\.cnf$",
+    r"^/etc/ssl/certs/|^/usr/share/|^/usr/lib/ssl/|^/etc/apt/|^/etc/ssl/openssl\.cnf$",
     r"^/(?:usr/)?lib/python[0-9.]+/.*\.(?:py|pyc)$",
     r"/__pycache__/[^/]+\.pyc(?:\.\d+)?$",
 )
