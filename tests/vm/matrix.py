@@ -26,7 +26,7 @@ class Suite:
 
 
 SUITES: Final = (
-    Suite("load", "sh tests/vm/load.sh", smoke=True),
+    Suite("load", "python tests/vm/load.py", smoke=True),
     Suite("host", "python -m pytest tests/host -q --tb=short --color=no"),
     Suite("systemd", "sh tests/vm/unit.sh", systemd=True, smoke=True),
 )
