@@ -16,6 +16,8 @@ MAX_ROWS: Final = 100_000
 KEEP_WAITING: Final = 1_000
 """Verdicts kept in memory while the disk is full."""
 
+_PORTION: Final = KEEP_WAITING // 2
+
 _SCHEMA: Final = """
 CREATE TABLE IF NOT EXISTS outbox (
     sequence INTEGER PRIMARY KEY AUTOINCREMENT, level INTEGER NOT NULL, body BLOB NOT NULL
@@ -110,17 +112,14 @@ class Outbox:
         Args:
             verdicts: Each as `plain` gives it.
         """
-        for verdict in verdicts:
-            rank = level_rank(verdict["level"])
-            body = pack_verdict(verdict)
-            if not fits(body):  # central would refuse it, and all behind it would wait
-                self._waiting.lost[rank] += 1
-            else:
-                self._waiting.push(body, rank)
-        try:
-            self._write_waiting()
-        except sqlite3.DatabaseError as error:
-            self.recover(error)
+        # In portions, so that a burst the disk does take is never given up in memory.
+        for start in range(0, max(len(verdicts), 1), _PORTION):
+            for verdict in verdicts[start : start + _PORTION]:
+                self._wait(verdict)
+            try:
+                self._write_waiting()
+            except sqlite3.DatabaseError as error:
+                self.recover(error)
 
     def recover(self, error: sqlite3.Error) -> None:
         """Set the file aside and begin a new one if `error` means damage; else do nothing."""
@@ -161,6 +160,14 @@ class Outbox:
         self._rows, self._bytes = self._rows - rows, self._bytes - size
         self._in_flight = 0
         return int(rows)
+
+    def _wait(self, verdict: Mapping[str, Any]) -> None:
+        rank = level_rank(verdict["level"])
+        body = pack_verdict(verdict)
+        if fits(body):
+            self._waiting.push(body, rank)
+        else:  # central would refuse it, and all behind it would wait
+            self._waiting.lost[rank] += 1
 
     def _write_waiting(self) -> None:
         if not self._waiting:

@@ -179,8 +179,9 @@ class Shipper:
             waiter.set()
 
     def _publish(self, outbox: Outbox | None, link: Link | None, problem: str = "") -> None:
-        waiting = self._queue.qsize() + (len(outbox) if outbox else 0)
-        dropped = dict(outbox.dropped) if outbox else dict.fromkeys(LEVELS, 0)
+        # An empty outbox is false: ask for None, or its losses would vanish with its last verdict.
+        waiting = self._queue.qsize() + (0 if outbox is None else len(outbox))
+        dropped = dict.fromkeys(LEVELS, 0) if outbox is None else dict(outbox.dropped)
         for level, count in zip(LEVELS, self._overflow, strict=True):
             dropped[level] += count
         age_s = None
@@ -196,6 +197,6 @@ class Shipper:
             connected=bool(link and link.connected),
             last_ack_age_s=age_s,
             central=link.endpoint if link else "",
-            set_aside=outbox.set_aside if outbox else None,
+            set_aside=None if outbox is None else outbox.set_aside,
             problem=problem or (link.problem if link else _NO_KEY),
         )

@@ -340,6 +340,7 @@ def test_verdicts_dropped_by_a_full_outbox_are_told_as_missing(fleet: Fleet) -> 
     last_stored = max(int(one["summary"].split()[5]) for one in stored)
     gaps = fleet.host("h1")["missing"]
     assert gaps == {"dropped": last_stored + 1 - len(stored)}
+    assert (shipper.stats().queued, shipper.stats().dropped) == (0, dropped)
 
 
 def test_a_second_endpoint_is_used_when_the_first_is_dead(fleet: Fleet) -> None:

@@ -106,6 +106,12 @@ def test_a_full_disk_keeps_verdicts_in_memory_until_there_is_room(outbox: Outbox
     assert total == waiting
 
 
+def test_a_burst_that_the_disk_takes_loses_nothing(outbox: Outbox) -> None:
+    outbox.put(*[verdict(number) for number in range(3_500)])
+    assert len(outbox) == 3_500
+    assert sum(outbox.dropped.values()) == 0
+
+
 def test_a_damaged_outbox_is_set_aside_and_begins_another_epoch(tmp_path: Path) -> None:
     path = tmp_path / "o.db"
     first = Outbox.open(path, max_bytes=1 << 20)
