@@ -8,7 +8,7 @@ seen while guarding enters the reference unless somebody approves it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -204,15 +204,18 @@ class Baseline:
                 found["resources"] = distance
         return found
 
-    def p_values(self, window: Window) -> dict[str, float]:
-        """Return each calibrated channel's p-value of one window. Changes nothing."""
+    def p_values(self, scores: Mapping[str, float], lost: int) -> dict[str, float]:
+        """Return each calibrated channel's p-value. Changes nothing.
+
+        Args:
+            scores: Of one window, as `scores` returns.
+            lost: Records missing from that window.
+        """
         found: dict[str, float] = {}
-        for channel, score in self.scores(window).items():
+        for channel, score in scores.items():
             calibration = self.calibrations.get(channel)
             p_value = (
-                None
-                if calibration is None
-                else calibration.p_value(score - MARGINS[channel], window.lost)
+                None if calibration is None else calibration.p_value(score - MARGINS[channel], lost)
             )
             if p_value is not None:
                 found[channel] = p_value
@@ -250,11 +253,7 @@ class Baseline:
 
     @staticmethod
     def from_bytes(data: bytes) -> Baseline:
-        """Return the baseline these bytes were made from.
-
-        Raises:
-            BaselineCorruptError: they are damaged, or of another version.
-        """
+        """Return the baseline of these bytes; BaselineCorruptError if they are damaged."""
         from detectors import storage  # noqa: PLC0415 - storage builds on this module
 
         return storage.from_bytes(data)

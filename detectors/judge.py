@@ -161,7 +161,8 @@ class Judge:
     def _scored(
         self, window: Window, novel: tuple[NovelItem, ...], state: BaselineState
     ) -> Assessment:
-        scores, p_values = self.baseline.scores(window), self.baseline.p_values(window)
+        scores = self.baseline.scores(window)
+        p_values = self.baseline.p_values(scores, window.lost)
         if window.phase is not Phase.STEADY:
             p_values = {}  # a reload's work was not calibrated; its items are judged all the same
         evidence = self.evidence.update(p_values)

@@ -63,6 +63,7 @@ class NgramModel:
     left_out: int = 0
     max_words: int = MAX_WORDS
     _orders: tuple[_Order, ...] | None = None
+    _latest: tuple[Words, Floats] | None = None
 
     def learn(self, words: Words, counts: Counts) -> None:
         """Add 7-gram counts.
@@ -82,7 +83,7 @@ class NgramModel:
         )
         if len(self.words) > self.max_words:
             self._drop_rarest()
-        self._orders = None
+        self._orders = self._latest = None
 
     def _drop_rarest(self) -> None:
         kept = np.sort(np.argsort(self.counts, kind="stable")[-self.max_words :])
@@ -108,6 +109,8 @@ class NgramModel:
         """
         if not self:
             return None
+        if self._latest is not None and self._latest[0] is words:
+            return self._latest[1]  # one window is asked about for several ends
         if self._orders is None:
             self._orders = _tabulate(self.words, self.counts)
         probability = np.full(len(words), 1.0 / (SYMBOLS - 1))
@@ -118,6 +121,7 @@ class NgramModel:
             at, seen = find(table.grams, grams)
             probability = np.where(seen, table.discounted[at], 0.0) + backoff * probability
         bits: Floats = np.maximum(-np.log2(probability), 0.0)
+        self._latest = (words, bits)
         return bits
 
     def score(self, words: Words, counts: Counts) -> float | None:

@@ -84,9 +84,8 @@ def count(words: Words) -> tuple[Words, NDArray[np.uint64]]:
 def merge(words: Words, counts: NDArray[np.uint64]) -> tuple[Words, NDArray[np.uint64]]:
     """Add up the counts of equal words. Returns them ascending."""
     distinct, inverse = np.unique(words, return_inverse=True)
-    total = np.zeros(len(distinct), dtype=np.uint64)
-    np.add.at(total, inverse, counts)
-    return distinct, total
+    # bincount adds in float64: exact up to 2**53 calls, 28 years of ten million a second
+    return distinct, np.bincount(inverse, weights=counts, minlength=len(distinct)).astype(np.uint64)
 
 
 def names(word: int) -> tuple[str, ...]:
