@@ -24,6 +24,9 @@ from agent.response.tree import Tree
 TIMEOUT_S: Final = 2.0
 """What takes longer waits for a device; the switch and the pending signal hold it then."""
 
+PATIENCE_S: Final = 0.03
+"""For disk calls in flight to end; what still sleeps then is the parent of a vfork, most likely."""
+
 FIRST_WAIT_S: Final = 0.0002
 LONGEST_WAIT_S: Final = 0.005
 
@@ -115,16 +118,20 @@ class Freezer:
 
     def _stop(self, tree: Tree) -> tuple[tuple[ProcessId, ...], tuple[ProcessId, ...], bool]:
         """Return what there is, what still runs, and whether any signal was needed."""
-        give_up = time.monotonic() + self.timeout_s
+        began = time.monotonic()
         wait_s = FIRST_WAIT_S
         at_rest: set[ProcessId] = set()
         signalled = False
         while True:
             found = tree.processes()
-            running = [process for process in found.values() if not self._held(process.id.pid)]
+            passed_s = time.monotonic() - began
+            patient = passed_s > PATIENCE_S
+            running = [
+                process for process in found.values() if not self._held(process.id.pid, patient)
+            ]
             processes = {process.id for process in found.values()}
             settled = not running and processes <= at_rest
-            if settled or time.monotonic() > give_up:
+            if settled or passed_s > self.timeout_s:
                 return (
                     tuple(sorted(processes)),
                     tuple(sorted(process.id for process in running)),
@@ -138,8 +145,8 @@ class Freezer:
                 wait_s = min(2 * wait_s, LONGEST_WAIT_S)
             at_rest = processes - {process.id for process in running}
 
-    def _held(self, pid: int) -> bool:
-        if held(pid):
+    def _held(self, pid: int, patient: bool) -> bool:  # noqa: FBT001 - one caller, named there
+        if held(pid, patient=patient):
             return True
         path = cgroup(pid)
         return (

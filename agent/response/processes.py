@@ -53,18 +53,22 @@ def exists(process: ProcessId) -> bool:
     return found is not None and found.id == process and not found.gone
 
 
-def held(pid: int) -> bool:
-    """Return whether no thread of `pid` can return to user space before it is continued.
+def held(pid: int, *, patient: bool = False) -> bool:
+    """Return whether no thread of `pid` can do anything before it is continued.
 
-    A thread counts as held when it has stopped, or when it sleeps
-    uninterruptibly (the parent of a vfork, a thread waiting for a disk) with a
-    stop waiting for it: that is taken before it returns. A process that is
-    gone is held.
+    A process that is gone is held.
+
+    Args:
+        pid: Thread group.
+        patient: Also count a thread that sleeps uninterruptibly as held, when a stop waits for it:
+            it is taken before the thread returns to user space. The parent of a vfork sleeps so
+            until its child, which has stopped, goes on; a thread that waits for a disk may yet
+            finish that one call.
     """
     states = thread_states(pid)
     if states <= STOPPED_STATES | GONE_STATES:
         return True
-    if not states <= STOPPED_STATES | GONE_STATES | {"D"}:
+    if not patient or not states <= STOPPED_STATES | GONE_STATES | {"D"}:
         return False
     return bool(states & STOPPED_STATES) or stop_pending(pid)
 

@@ -17,7 +17,7 @@ from agent.response.cgroups import mount_point
 from agent.response.containment import Containment, ProcessId, State, Step, Target
 from agent.response.containments import Containments
 from agent.response.guard import ProtectedProcessError
-from agent.response.processes import children, exists, held, read_process, thread_states
+from agent.response.processes import children, exists, held, read_process, stopped
 from agent.response.switch import SwitchError
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
@@ -60,7 +60,9 @@ Start = Callable[..., Target]
 def everyone(pid: int) -> list[int]:
     found = [pid]
     for child in children(pid):
-        found += everyone(child)
+        process = read_process(child)
+        if process is not None and not process.gone:
+            found += everyone(child)
     return found
 
 
@@ -72,7 +74,7 @@ def wait_for(condition: Callable[[], bool], timeout_s: float = 5.0) -> None:
 
 
 def runs(pid: int) -> bool:
-    return not held(pid) and bool(thread_states(pid))
+    return not stopped(pid)
 
 
 @pytest.fixture
@@ -124,7 +126,7 @@ def test_every_process_of_a_tree_is_frozen_and_given_back(here: Containments, st
     wait_for(lambda: len(everyone(root)) >= 4)
     done = freeze(here, target)
     pids = everyone(root)
-    assert all(held(pid) for pid in pids)
+    assert all(held(pid, patient=True) for pid in pids)
     assert {process.pid for process in done.processes} >= set(pids)
     assert (done.running, done.how, done.state) == ((), "signals", State.DONE)
     assert here.release(done.id).state is State.RELEASED
@@ -154,7 +156,7 @@ def test_a_fork_bomb_does_not_escape(here: Containments, start: Start) -> None:
     assert {process.pid for process in done.processes} == pids
     time.sleep(0.1)
     assert set(everyone(target.roots[0].pid)) == pids
-    assert all(held(pid) for pid in pids)
+    assert all(held(pid, patient=True) for pid in pids)
     here.contain(target, Step.KILL, None, "a test", "tester")
     assert not any(exists(process) for process in done.processes)
 

@@ -22,7 +22,7 @@ from agent.response.breaker import Breaker
 from agent.response.containment import Containment, State, Step, Target
 from agent.response.containments import Containments
 from agent.response.pinned import PinnedSwitch
-from agent.response.processes import exists, held, read_process, thread_states
+from agent.response.processes import exists, held, read_process, stopped
 from probes.errors import ProbeError
 from probes.loader import Sensor, remove
 
@@ -127,7 +127,7 @@ def wait_for(condition: Callable[[], bool], timeout_s: float = 5.0) -> None:
 
 
 def runs(pid: int) -> bool:
-    return not held(pid) or not thread_states(pid)
+    return not stopped(pid)
 
 
 def dies_at(point: str, act: Callable[[Callable[[str], None]], object]) -> None:
@@ -172,7 +172,7 @@ def test_a_tree_whose_parents_leave_is_frozen_whole(
     assert len(before) >= 8
     time.sleep(0.1)
     assert set(members(switch, 1)) == before
-    assert all(held(pid) for pid in before)
+    assert all(held(pid, patient=True) for pid in before)
     assert here.contain(target, Step.KILL, None, "a test", "tester").why_ended == "killed"
     assert not any(exists(process) for process in done.processes)
 
@@ -232,7 +232,7 @@ def test_killed_while_freezing_the_next_one_finishes_it(
     (live,) = here.live()
     assert live.state is State.DONE
     assert set(switch.switched()) == {1}
-    assert all(held(pid) for pid in members(switch, 1))
+    assert all(held(pid, patient=True) for pid in members(switch, 1))
     here.release(live.id)
     assert switch.switched() == {}
     assert all(runs(pid) for pid in members(switch, 1))
