@@ -153,6 +153,8 @@ class BpfMap:
     def sums(self) -> tuple[NDArray[np.uint8], NDArray[np.uint64]]:
         """Keys, and the sum over CPUs of each u64 value, shape (n,)."""
         keys, values = self.items()
+        if not len(keys):
+            return keys, np.zeros(0, np.uint64)
         return keys, values.view("<u8").reshape(len(keys), -1).sum(axis=1, dtype=np.uint64)
 
     def array(self) -> NDArray[np.uint64]:

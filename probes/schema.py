@@ -50,6 +50,7 @@ class Schema:
         at, end = header + type_at, header + type_at + type_bytes
         while at < end:
             at = self._parse(raw, at)
+        self._dtypes: dict[str, np.dtype[np.void]] = {}
         self._by_name = {(t.kind, t.name): i for i, t in enumerate(self._types) if t.name}
 
     def _parse(self, raw: bytes, at: int) -> int:
@@ -92,8 +93,9 @@ class Schema:
         Raises:
             ProbeError: no such struct, or one with padding nobody named.
         """
-        found: np.dtype[np.void] = np.dtype(self._struct(self._find(_STRUCT, name)))
-        return found
+        if name not in self._dtypes:
+            self._dtypes[name] = np.dtype(self._struct(self._find(_STRUCT, name)))
+        return self._dtypes[name]
 
     def variable(self, section: str, name: str) -> tuple[int, int]:
         """Offset and size in bytes of a global in a data section."""

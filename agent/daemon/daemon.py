@@ -23,6 +23,7 @@ from agent.daemon.verdicts import Origin
 from agent.daemon.watcher import Watcher
 from agent.daemon.windows import Windows, phase_of
 from agent.log import log
+from agent.response.breaker import Breaker
 from agent.response.containments import Containments
 from agent.response.guard import Guard
 from agent.response.pinned import PinnedSwitch
@@ -80,7 +81,9 @@ class Daemon:
         self.fitter = Fitter()
         switch = PinnedSwitch.open(settings.paths.pins, sensor.schema)
         guard = Guard(frozenset({os.getpid()}))
-        self.containments = Containments(settings.paths.state, switch, guard)
+        limits = settings.response
+        breaker = Breaker(limits.breaker_count, limits.breaker_minutes * 60)
+        self.containments = Containments(settings.paths.state, switch, guard, breaker)
         self.hands = Hands(settings, self.containments, self.loop.post)
         self.watchers: dict[str, Watcher] = {}
         self.losses: Counter[str] = Counter()
@@ -165,14 +168,6 @@ class Daemon:
                 self.losses["of_no_workload"] += len(mine)
                 continue
             watcher.see(mine, self.registry.role_of)
-            if any(s.kind == "exec" for s in mine):
-                self._name_roles(mine)
-
-    def _name_roles(self, sightings: list[Sighting]) -> None:
-        table = snapshot()
-        for sighting in sightings:
-            if sighting.kind == "exec":
-                self.registry.name_role(sighting.pid, table)
 
     def _on_scan(self, _now_ns: int) -> None:
         self.scan()

@@ -43,6 +43,8 @@ class Handlers:
             "baseline_export": self.baseline_export,
             "baseline_import": self.baseline_import,
             "baseline_forget": self.baseline_forget,
+            "doctor_live": lambda _: self._daemon.health.eyes(),
+            "reload": lambda _: self._daemon.reload(),
         }
         asked = {op: self._in_loop(handler) for op, handler in in_loop.items()}
         return asked | {"contain": self.contain, "release": self.release}
@@ -105,10 +107,11 @@ class Handlers:
         step = Step.from_label(str(arguments["level"]))
         for_s = float(arguments["for_s"]) if arguments.get("for_s") else None
         reason, force = str(arguments["reason"]), bool(arguments.get("force"))
+        who = str(arguments.get("who") or "operator")
         containments = self._daemon.containments
         job = self._daemon.hands.submit(
             lambda: containments.contain(
-                watcher.target(), step, for_s, reason, "operator", force=force
+                watcher.target(), step, for_s, reason, who, force=force
             )
         )
         return dict(job.result(30.0).as_json())

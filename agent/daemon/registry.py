@@ -67,6 +67,7 @@ class Registry:
     watches: dict[str, Watch] = field(default_factory=dict)
     _ids: dict[str, int] = field(default_factory=dict)
     _roles: dict[str, int] = field(default_factory=lambda: dict(_ROLES))
+    _named: set[int] = field(default_factory=set)
     _told: str = ""
     _member: np.dtype[np.void] = field(init=False)
     _configured: list[ConfiguredWorkload] = field(init=False)
@@ -138,19 +139,6 @@ class Registry:
         self.sensor.adopt()
         return found
 
-    def name_role(self, pid: int, table: ProcessTable) -> str | None:
-        """Give a process that ran a new program the role its engine's profile knows, if any."""
-        process, member = table.get(pid), self.members().get(pid)
-        found = next((f for f in self.workloads.values() if member and f.id == member[0]), None)
-        if process is None or found is None:
-            return None
-        role = self.rulebook.role(found.engine, process, table)
-        if role in _ROLES:
-            return None
-        self._set_member(pid, found.id, self._role_number(role))
-        self.sensor.adopt()
-        return role
-
     def _rules(self) -> list[ConfiguredWorkload]:
         asked = [w for w in self.watches.values() if "pid" not in w.match]
         return self._configured + [ConfiguredWorkload(w.name, w.match) for w in asked]
@@ -183,20 +171,28 @@ class Registry:
         members: Mapping[int, tuple[int, int]],
         table: ProcessTable,
     ) -> bool:
-        """List what the kernel does not list yet; what it inherited keeps its role."""
+        """List what the kernel does not list yet, and name what a child turned into."""
         changed = False
         for pid in each.pids:
             process = table.get(pid)
-            if process is None or members.get(pid, (0, 0))[0] == found.id:
+            number, role = members.get(pid, (0, 0))
+            listed = number == found.id
+            # A new program below a member is named once, as soon as its arguments can be read.
+            settled = listed and (role != _ROLES[_UNKNOWN_CHILD] or pid in self._named)
+            if process is None or settled:
                 continue
-            role = self.rulebook.role(found.engine, process, table)
-            self._set_member(pid, found.id, self._role_number(role))
+            name = self.rulebook.role(found.engine, process, table)
+            self._named.add(pid)
+            if listed and name in _ROLES:
+                continue
+            self._set_member(pid, found.id, self._role_number(name))
             changed = True
         return changed
 
     def _drop_dead(self, members: Mapping[int, tuple[int, int]], table: ProcessTable) -> bool:
         """An exit that nobody saw (the probes were out) leaves an entry behind."""
         gone = [pid for pid in members if table.get(pid) is None]
+        self._named &= members.keys()
         for pid in gone:
             self.sensor.maps["members"].delete(pid.to_bytes(4, "little"))
         return bool(gone)

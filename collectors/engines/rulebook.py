@@ -6,7 +6,7 @@ is its root, but never what merely starts servers (init, shells, container runti
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -14,7 +14,7 @@ from pathlib import Path
 from collectors.engines import match, naming, schema
 from collectors.engines.configured import ConfiguredWorkload, within
 from collectors.engines.match import Images
-from collectors.engines.schema import Engine, Evidence
+from collectors.engines.schema import Clue, Engine, Evidence
 from collectors.processes import Process, ProcessTable
 
 THRESHOLD = 50  # points; origin: one certain clue, or a mapped runtime and two circumstances
@@ -208,13 +208,16 @@ class Rulebook:
         shared: list[Evidence] = []
         own: dict[str, list[Evidence]] = {}
         itself: set[str] = set()
-        for engine in self.engines.values():
-            for clue in engine.clue:
+        # Circumstances last, and only where the process itself spoke: sockets are dear to look up.
+        for circumstance in (False, True):
+            for engine, clue in self._clues(circumstance=circumstance):
                 if match.holds(clue.when, process, self.images):
                     place = shared if clue.shared else own.setdefault(engine.name, [])
                     place.append(Evidence(clue.points, clue.why, process.pid))
-                    if not clue.circumstance:
+                    if not circumstance:
                         itself.add(engine.name)
+            if not itself:
+                return "", ()
         best: tuple[str, tuple[Evidence, ...]] = ("", ())
         most = THRESHOLD - 1
         # "generic" comes last: with equal points the engine's own name says more.
@@ -224,6 +227,14 @@ class Rulebook:
             if points > most:
                 best, most = (name, why), points
         return best
+
+    def _clues(self, *, circumstance: bool) -> Iterator[tuple[Engine, Clue]]:
+        return (
+            (engine, clue)
+            for engine in self.engines.values()
+            for clue in engine.clue
+            if clue.circumstance is circumstance
+        )
 
     def _members(self, groups: Sequence[_Group], table: ProcessTable) -> list[set[int]]:
         owner = {root.pid: n for n, group in enumerate(groups) for root in group.roots}
