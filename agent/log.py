@@ -33,6 +33,8 @@ EVENTS: Final = (
     "central.stopped",
     "central.store_failed",
     "central.stranger",
+    "config.not_reloaded",
+    "config.reloaded",
     "containment.expired",
     "containment.recovered",
     "control.client_gone",

@@ -41,7 +41,7 @@ def run(config: ConfigFile = None) -> None:
     demand(needs())
     from agent.daemon import run as run_daemon
 
-    run_daemon(settings)
+    run_daemon(settings, lambda: load(config))
 
 
 def status(*, config: ConfigFile = None, as_json: AsJson = False) -> None:

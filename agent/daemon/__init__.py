@@ -8,13 +8,19 @@ from typing import TYPE_CHECKING
 from agent.errors import KernelError, PrivilegeError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from agent.config.schema import Settings
     from agent.ship.shipper import Shipper
     from probes.loader import Sensor
 
 
-def run(settings: Settings) -> None:
+def run(settings: Settings, read_settings: Callable[[], Settings]) -> None:
     """Watch until SIGTERM.
+
+    Args:
+        settings: The configuration.
+        read_settings: Reads it again, at SIGHUP.
 
     Raises:
         AlreadyRunningError: Another agent has these paths.
@@ -29,7 +35,7 @@ def run(settings: Settings) -> None:
     with Lock((settings.paths.run, settings.paths.state)):
         sensor = _open_sensor(settings)
         store = Store.open(settings.paths.state / "events.db")
-        Daemon(settings, sensor, store, _ship(settings)).run()
+        Daemon(settings, sensor, store, _ship(settings), read_settings).run()
 
 
 def _open_sensor(settings: Settings) -> Sensor:

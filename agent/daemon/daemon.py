@@ -4,6 +4,9 @@ import os
 import signal
 import time
 from collections import Counter, defaultdict
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import replace
 from functools import partial
 from typing import Any, Final
 
@@ -19,9 +22,11 @@ from agent.daemon.lineage import Lineage
 from agent.daemon.loop import Loop
 from agent.daemon.notify import notify
 from agent.daemon.registry import Found, Registry
+from agent.daemon.selftest import SelfTest
 from agent.daemon.verdicts import Origin
 from agent.daemon.watcher import Watcher
 from agent.daemon.windows import Windows, phase_of
+from agent.errors import AgentError
 from agent.log import log
 from agent.response.breaker import Breaker
 from agent.response.containments import Containments
@@ -48,6 +53,7 @@ RESCAN_S: Final = 1.0
 """At most this often for programs nobody watches: a host that compiles starts hundreds a second."""
 
 MAX_BATCHES: Final = 8
+_FIXED: Final = ("paths", "window", "store", "ship", "central")
 _MOST_REPEATED: Final = 256
 
 
@@ -59,12 +65,19 @@ class Daemon:
         sensor: The loaded probes.
         store: The local record.
         shipper: None where no central is configured.
+        read_settings: Reads the configuration again, at SIGHUP.
     """
 
     def __init__(
-        self, settings: Settings, sensor: Sensor, store: Store, shipper: Shipper | None
+        self,
+        settings: Settings,
+        sensor: Sensor,
+        store: Store,
+        shipper: Shipper | None,
+        read_settings: Callable[[], Settings],
     ) -> None:
         """Put the parts together; nothing runs yet."""
+        self._read_settings = read_settings
         self.settings = settings
         self.sensor = sensor
         self.store = store
@@ -88,6 +101,7 @@ class Daemon:
         self.watchers: dict[str, Watcher] = {}
         self.losses: Counter[str] = Counter()
         self.submitted: Counter[int] = Counter()
+        self.selftest = SelfTest(self.loop, self.registry)
         self.health = Health(self)
         self.control = ControlServer(settings.paths.run, Handlers(self).table())
         self._offset_ns = time.time_ns() - time.monotonic_ns()
@@ -97,7 +111,9 @@ class Daemon:
 
     def run(self) -> None:
         """Start, go round, stop in order."""
-        touched = self.containments.recover()
+        live = self.containments.live()
+        self.registry.reserve({one.target.workload: one.target.workload_id for one in live})
+        touched = self.containments.recover(self.registry.names())
         for one in touched:
             log.warning("containment.recovered", id=one.id, workload=one.target.workload)
         self.scan()
@@ -112,6 +128,7 @@ class Daemon:
         self.loop.signals = {
             signal.SIGTERM: self.loop.stop,
             signal.SIGINT: self.loop.stop,
+            signal.SIGHUP: self._on_hangup,
         }
         notify("READY=1", "STATUS=watching")
         log.info("agent.started", tier="trace", resumed=self.sensor.resumed, pid=os.getpid())
@@ -122,6 +139,33 @@ class Daemon:
         finally:
             notify("STOPPING=1")
             self.close()
+
+    def _on_hangup(self) -> None:
+        with suppress(AgentError):  # told by `reload` itself; the old settings stay in force
+            self.reload()
+
+    def reload(self) -> list[str]:
+        """Read the configuration again; a bad one changes nothing, and the log says why.
+
+        Returns:
+            What only a restart can change, by key.
+        """
+        notify("RELOADING=1", f"MONOTONIC_USEC={time.monotonic_ns() // 1000}")
+        try:
+            fresh = self._read_settings()
+        except AgentError as error:
+            log.error("config.not_reloaded", why=error)
+            raise
+        finally:
+            notify("READY=1")
+        fixed = [name for name in _FIXED if getattr(fresh, name) != getattr(self.settings, name)]
+        self.settings = replace(fresh, **{name: getattr(self.settings, name) for name in _FIXED})
+        self.registry.reconfigure(self.settings)
+        self.hands.reconfigure(self.settings)
+        for watcher in self.watchers.values():
+            watcher.reconfigure(self.settings, self._judge_settings(watcher.found.name))
+        log.info("config.reloaded", needs_restart=fixed)
+        return fixed
 
     def close(self) -> None:
         """Keep what was learned; the probes and containments stay."""
@@ -162,6 +206,9 @@ class Daemon:
         # A program nobody watches may be a server starting: look soon, not at the next scan.
         self._rescan |= any(s.kind == "exec" for s in by_workload.pop(0, ()))
         for number, mine in by_workload.items():
+            if number == self.selftest.number:
+                self.selftest.seen += mine
+                continue
             name = self.registry.name_of(number)
             watcher = self.watchers.get(name or "")
             if watcher is None:

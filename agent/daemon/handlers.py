@@ -43,11 +43,14 @@ class Handlers:
             "baseline_export": self.baseline_export,
             "baseline_import": self.baseline_import,
             "baseline_forget": self.baseline_forget,
-            "doctor_live": lambda _: self._daemon.health.eyes(),
             "reload": lambda _: self._daemon.reload(),
         }
         asked = {op: self._in_loop(handler) for op, handler in in_loop.items()}
-        return asked | {"contain": self.contain, "release": self.release}
+        return asked | {
+            "contain": self.contain,
+            "release": self.release,
+            "doctor_live": lambda _: self._daemon.selftest.run(),
+        }
 
     def _in_loop(self, handler: Callable[[Arguments], object]) -> Callable[[Arguments], object]:
         return lambda arguments: self._daemon.loop.ask(lambda: handler(arguments))
@@ -110,9 +113,7 @@ class Handlers:
         who = str(arguments.get("who") or "operator")
         containments = self._daemon.containments
         job = self._daemon.hands.submit(
-            lambda: containments.contain(
-                watcher.target(), step, for_s, reason, who, force=force
-            )
+            lambda: containments.contain(watcher.target(), step, for_s, reason, who, force=force)
         )
         return dict(job.result(30.0).as_json())
 

@@ -95,6 +95,10 @@ class Hands:
         self._for_s = settings.response.contain_for_s
         self._worker = ThreadPoolExecutor(1, thread_name_prefix="hands")
 
+    def reconfigure(self, settings: Settings) -> None:
+        """Contain for another span from now on."""
+        self._for_s = settings.response.contain_for_s
+
     def standing(self, workload_id: int) -> Step:
         """The highest step in force or under way; answers at once."""
         live = (one.step for one in self.live if one.target.workload_id == workload_id)

@@ -91,7 +91,9 @@ class Health:
         self._check_cost()
         if self._daemon.shipper is not None:
             status = self.status()
-            self._daemon.shipper.report({k: status[k] for k in ("health", "reasons", "losses")})
+            told = {k: status[k] for k in ("health", "reasons", "losses")}
+            # A tail cut off the local log shows at central, which heard of a later head.
+            self._daemon.shipper.report(told | {"log_head": self._daemon.store.head()})
 
     def _check_links(self) -> None:
         try:
@@ -153,6 +155,8 @@ class Health:
             (1, f"a damaged file was set aside: {path}")
             for path in (*daemon.baselines.set_aside, *self._aside())
         ]
+        if daemon.store.waiting:
+            found.append((1, f"{daemon.store.waiting} entries wait in memory: the disk is full"))
         if daemon.hands.breaker_open:
             found.append((1, "the breaker is open: the agent acts no more on its own for now"))
         if self.step != "full":

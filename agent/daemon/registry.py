@@ -81,13 +81,15 @@ class Registry:
             self._roles |= kept.get("roles", {})
         for name, rule in _read_json(self.settings.paths.run / _WATCHES_FILE).items():
             self.watches[name] = Watch(name, rule)
-        self._configured = [
-            ConfiguredWorkload(rule.name, _given(rule.match)) for rule in self.settings.workload
-        ]
+        self.reconfigure(self.settings)
 
     def name_of(self, number: int) -> str | None:
         """The workload with this number; None if no such one is watched."""
         return next((found.name for found in self.workloads.values() if found.id == number), None)
+
+    def names(self) -> dict[int, str]:
+        """Workload names by number, also of those that do not run now."""
+        return {number: name for name, number in self._ids.items()}
 
     def role_of(self, number: int) -> str:
         """The name of a role's number."""
@@ -138,6 +140,33 @@ class Registry:
                 self.sensor.maps["members"].delete(pid.to_bytes(4, "little"))
         self.sensor.adopt()
         return found
+
+    def reserve(self, numbers: Mapping[str, int]) -> None:
+        """Keep numbers for names whose containment is live: they must not move to others."""
+        self._ids |= numbers
+
+    def borrow(self, name: str, pid: int) -> int:
+        """Watch one process for the agent's own purpose; nothing judges it."""
+        number = assign(name, self._ids, self.sensor.schema.limit("MAX_WORKLOADS"))
+        self._ids[name] = number
+        self._set_member(pid, number, _ROLES["main"])
+        self.sensor.adopt()
+        return number
+
+    def give_back(self, name: str, number: int) -> None:
+        """End what `borrow` began; processes that still live are let go."""
+        del self._ids[name]
+        for pid, (owner, _) in self.members().items():
+            if owner == number:
+                self.sensor.maps["members"].delete(pid.to_bytes(4, "little"))
+        self.sensor.adopt()
+
+    def reconfigure(self, settings: Settings) -> None:
+        """Recognise by another configuration from the next scan on."""
+        self.settings = settings
+        self._configured = [
+            ConfiguredWorkload(rule.name, _given(rule.match)) for rule in settings.workload
+        ]
 
     def _rules(self) -> list[ConfiguredWorkload]:
         asked = [w for w in self.watches.values() if "pid" not in w.match]

@@ -19,6 +19,7 @@ from collectors.sightings import Sighting
 from detectors.assessment import Assessment, BaselineState, Level, NovelItem
 from detectors.baseline import Baseline
 from detectors.judge import Judge
+from detectors.settings import JudgeSettings
 from detectors.window import Item, Window
 
 RECENT: Final = 256
@@ -139,6 +140,11 @@ class Watcher:
         """An operator gave the workload back: what led to it is theirs to judge from now on."""
         self.released |= {(item.kind.value, item.item) for item in self._grave}
         self._grave.clear()
+
+    def reconfigure(self, settings: Settings, judging: JudgeSettings) -> None:
+        """Take other settings from now on; nothing learned is lost."""
+        self.settings = settings
+        self.judge.settings = judging
 
     def replace_baseline(self, baseline: Baseline) -> None:
         """Judge by another baseline from now on; what was recent is forgotten."""
