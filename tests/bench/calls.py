@@ -3,7 +3,7 @@
 import json
 import subprocess
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from tests.bench.figures import (
@@ -15,7 +15,7 @@ from tests.bench.figures import (
     floor,
 )
 from tests.bench.rig import HERE, Rig, run
-from tests.demo.commands import wait_for
+from tests.demo.commands import CommandError, wait_for
 
 CALLS = 1_000_000
 STATS = Path("/proc/sys/kernel/bpf_stats_enabled")
@@ -59,26 +59,31 @@ def statistics() -> Iterator[None]:
         STATS.write_text(before)
 
 
-def programs(pid: int) -> dict[str, tuple[int, int]]:
-    """Return run time (ns) and runs of every program that a process holds, by name and id."""
-    found = json.loads(run("bpftool", "prog", "show", "--json"))
+def programs(pins: Path) -> dict[int, tuple[int, int]]:
+    """Return run time (ns) and runs of every program attached by a pinned link, by id."""
+    links = []
+    for pin in pins.rglob("*"):
+        with suppress(CommandError, ValueError):  # maps and directories are no links
+            links.append(json.loads(run("bpftool", "--json", "link", "show", "pinned", pin)))
+    attached = {link["prog_id"] for link in links if "prog_id" in link}
+    found = json.loads(run("bpftool", "--json", "prog", "show"))
     return {
-        f"{p.get('name', '?')}/{p['id']}": (p.get("run_time_ns", 0), p.get("run_cnt", 0))
-        for p in found
-        if any(holder["pid"] == pid for holder in p.get("pids", ()))
+        program["id"]: (program.get("run_time_ns", 0), program.get("run_cnt", 0))
+        for program in found
+        if program["id"] in attached
     }
 
 
-def bpf_ns_per_call(loop: Loop, pid: int, calls: int) -> float:
+def bpf_ns_per_call(loop: Loop, pins: Path, calls: int) -> float:
     """Return the mean time of the program that ran at least once for each call of the loop.
 
     Other processes' calls run it too; the loop outnumbers them by far.
     """
-    before = programs(pid)
+    before = programs(pins)
     loop.ns_per_call(calls)
     spent = {
         name: (ns - before[name][0], runs - before[name][1])
-        for name, (ns, runs) in programs(pid).items()
+        for name, (ns, runs) in programs(pins).items()
         if name in before
     }
     hot = [(ns, runs) for ns, runs in spent.values() if runs >= calls]
@@ -96,15 +101,15 @@ def in_kernel(rig: Rig, calls: int) -> Iterator[Figure]:
     """Ask the kernel's statistics."""
     goal = Goal(AT_MOST, 150.0)
     rig.on()
-    pid = rig.running().pid
+    rig.running()
     loop = Loop(rig.stage.directory)
     try:
         with statistics():
             note = "kernel.bpf_stats_enabled, whose own clock is about 40 ns of it"
-            value = bpf_ns_per_call(loop, pid, calls)
+            value = bpf_ns_per_call(loop, rig.stage.pins, calls)
             yield Figure("BPF per call, unwatched", value, "ns", goal, note)
             watch(rig, loop)
-            value = bpf_ns_per_call(loop, pid, calls)
+            value = bpf_ns_per_call(loop, rig.stage.pins, calls)
             yield Figure("BPF per call, watched", value, "ns")
             rig.agent.ask("unwatch", NAME)
     finally:
