@@ -42,6 +42,11 @@ WHERE host = {host:String} AND id IN {ids:Array(String)}
 VERSION: Final = """
 SELECT max(version) AS version FROM inferward.schema_versions
 """
+COLUMNS: Final = """
+SELECT name, type FROM system.columns
+WHERE database = 'inferward' AND table = {table:String} ORDER BY position
+"""
+
 MADE_AS: Final = """
 SELECT create_table_query AS made FROM system.tables
 WHERE database = 'inferward' AND name = {table:String}

@@ -9,7 +9,7 @@ import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol, Self
+from typing import Any, Final, Protocol, Self
 
 from agent.central import queries
 from agent.central.errors import StoreFailedError, StoreMissingError
@@ -19,14 +19,14 @@ from agent.store.levels import level_rank
 Row = Mapping[str, Any]
 
 
+_ESCAPES: Final = str.maketrans({"\\": "\\\\", "\n": "\\n", "\t": "\\t", "\0": "\\0"})
+
+
 class Engine(Protocol):
     """What of a chDB session is used here."""
 
     def query(self, sql: str, fmt: str, *, params: Mapping[str, Any] | None = None) -> object:
         """Run `sql` and return its answer, which prints as format `fmt`."""
-
-    def send_insert(self, query: str, fmt: str) -> Any:  # noqa: ANN401 - chDB names no type
-        """Begin an INSERT whose rows follow as bytes of format `fmt`."""
 
     def close(self) -> None:
         """Finish background work and let the directory go."""
@@ -49,6 +49,7 @@ class CentralStore:
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
+        self._columns: dict[str, str] = {}
 
     @classmethod
     def open(cls, path: Path, keep_days: int) -> Self:
@@ -172,31 +173,49 @@ class CentralStore:
             new.extend(row for one, row in rows.items() if one not in known)
         return new
 
-    def _insert(self, table: str, rows: Iterable[Row]) -> None:
-        lines = "\n".join(json.dumps(row) for row in rows)
-        if not lines:
-            return
-        try:
-            with self._engine.send_insert(
-                f"INSERT INTO {DATABASE}.{table}", "JSONEachRow"
-            ) as insert:
-                insert.append(lines)
-                insert.finish()
-        except RuntimeError as error:
-            raise StoreFailedError(_first_line(error)) from error
+    def _insert(self, table: str, rows: Sequence[Row]) -> None:
+        """Store rows; what they hold travels as a parameter, so that no text of a host is SQL.
 
-    def _run(self, sql: str) -> None:
+        Not by chDB's streaming insert: with a database that was killed before, its `finish` was
+        seen to wait forever (chdb 4.4.0).
+        """
+        if not rows:
+            return
+        columns = ", ".join(rows[0])
+        self._run(
+            f"INSERT INTO {DATABASE}.{table} ({columns}) SELECT {columns} "  # noqa: S608 - names of our own columns
+            "FROM format(JSONEachRow, {types:String}, {lines:String})",
+            types=self._types(table),
+            lines="\n".join(json.dumps(row) for row in rows),
+        )
+
+    def _types(self, table: str) -> str:
+        """Return a table's columns and types, so that none is guessed from what a host sent."""
+        if table not in self._columns:
+            told = self._select(queries.COLUMNS, table=table)
+            self._columns[table] = ", ".join(f"{row['name']} {row['type']}" for row in told)
+        return self._columns[table]
+
+    def _run(self, sql: str, **parameters: object) -> None:
         try:
-            self._engine.query(sql, "CSV")
+            self._engine.query(sql, "CSV", params=_escaped(parameters))
         except RuntimeError as error:
             raise StoreFailedError(_first_line(error)) from error
 
     def _select(self, sql: str, **parameters: object) -> list[dict[str, Any]]:
         try:
-            answer = str(self._engine.query(sql, "JSONEachRow", params=parameters or None))
+            answer = str(self._engine.query(sql, "JSONEachRow", params=_escaped(parameters)))
         except RuntimeError as error:
             raise StoreFailedError(_first_line(error)) from error
         return [json.loads(line) for line in answer.splitlines() if line]
+
+
+def _escaped(parameters: Mapping[str, object]) -> dict[str, object] | None:
+    """Return parameters as ClickHouse reads them: text in its "escaped" (tab-separated) form."""
+    return {
+        name: value.translate(_ESCAPES) if isinstance(value, str) else value
+        for name, value in parameters.items()
+    } or None
 
 
 def _nested(rows: Iterable[Row], key: str, value: str) -> dict[str, dict[str, int]]:
