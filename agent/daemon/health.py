@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-import resource
 import time
 from collections import Counter, deque
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
+
+import psutil
 
 from agent import VERSION
 from agent.log import log
@@ -18,7 +20,6 @@ if TYPE_CHECKING:
     from agent.daemon.watcher import Watcher
 
 _NS: Final = 1_000_000_000
-_PAGE: Final = resource.getpagesize()
 _MONTH_S: Final = 30 * 86_400.0
 
 BLIND_CPU_S: Final = 1.0
@@ -278,23 +279,21 @@ def _shipping(daemon: Daemon) -> dict[str, Any]:
 
 
 def _cpu_s() -> float:
-    usage = resource.getrusage(resource.RUSAGE_SELF)
-    return usage.ru_utime + usage.ru_stime
+    """Processor seconds of this process and of the workers that have ended."""
+    times = psutil.Process().cpu_times()
+    return float(times.user + times.system + times.children_user + times.children_system)
 
 
 def rss_bytes() -> int:
     """Resident memory of this process."""
-    return int(Path("/proc/self/statm").read_text("ascii").split()[1]) * _PAGE
+    return int(psutil.Process().memory_info().rss)
 
 
 def _cpu_of(pids: frozenset[int]) -> float:
     """Processor seconds of living processes; one that just ended counts nothing."""
-    total = 0
+    total = 0.0
     for pid in pids:
-        try:
-            stat = Path("/proc", str(pid), "stat").read_text("utf-8", "replace")
-        except OSError:
-            continue
-        fields = stat.rpartition(")")[2].split()
-        total += int(fields[11]) + int(fields[12])
-    return total / 100.0  # USER_HZ, fixed on every architecture
+        with suppress(psutil.NoSuchProcess):
+            times = psutil.Process(pid).cpu_times()
+            total += times.user + times.system
+    return total

@@ -21,6 +21,7 @@ def names_in_source() -> Iterator[str]:
                 and isinstance(node.func.value, ast.Name)
                 and node.func.value.id == "log"
                 and isinstance(node.args[0], ast.Constant)
+                and isinstance(node.args[0].value, str)
             ):
                 yield node.args[0].value
 
