@@ -1,0 +1,190 @@
+"""The probes over known workloads: a program waits at a gate, is watched, does its deed."""
+
+import subprocess
+import sys
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+
+from collectors.counters import Counters
+from collectors.records import Records
+from collectors.sightings import Sighting
+from probes.loader import Sensor
+
+LIMIT_S: Final = 20.0
+SOURCE: Final = Path(__file__).with_name("deeds.c")
+# Kept here: a virtual machine gets it with the tests, and has no compiler.
+BUILT: Final = Path(__file__).with_name("build") / "deeds"
+_WORD: Final = 511  # of one call in a 7-gram's word
+
+
+@dataclass(slots=True)
+class Seen:
+    """What the probes told of one workload, added up over readings."""
+
+    sightings: list[Sighting] = field(default_factory=list)
+    totals: Counter[str] = field(default_factory=Counter)
+    losses: Counter[str] = field(default_factory=Counter)
+    words: Counter[int] = field(default_factory=Counter)
+    output: str = ""
+
+    @property
+    def calls(self) -> Counter[int]:
+        """How often each call number was made, from the exact 7-gram counts."""
+        calls: Counter[int] = Counter()
+        for word, count in self.words.items():
+            calls[(word & _WORD) - 1] += count
+        return calls
+
+    def items(self, kind: str) -> list[str]:
+        """What was sighted of one kind, in order."""
+        return [s.item for s in self.sightings if s.kind == kind]
+
+    def marks(self, kind: str, item: str) -> frozenset[str]:
+        """Marks of the first sighting of this kind whose item ends so."""
+        return next(s.marks for s in self.sightings if s.kind == kind and s.item.endswith(item))
+
+
+def build_deeds() -> None:
+    """Compile the deeds if they changed since."""
+    if BUILT.exists() and BUILT.stat().st_mtime >= SOURCE.stat().st_mtime:
+        return
+    BUILT.parent.mkdir(exist_ok=True)
+    flags = ("-O1", "-Wall", "-Wextra", "-Werror", "-pthread", "-static")
+    subprocess.run(["gcc", *flags, "-o", BUILT, SOURCE], check=True)
+
+
+class Gated:
+    """A program at its gate."""
+
+    def __init__(self, command: list[str | Path], number: int) -> None:
+        """Start it and wait until it is ready."""
+        self.number = number
+        self.process = subprocess.Popen(
+            [str(part) for part in command],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            bufsize=1,
+        )
+        assert self.hear() == "ready", self.process.communicate(timeout=LIMIT_S)[1]
+
+    @property
+    def pid(self) -> int:
+        """Of the program."""
+        return self.process.pid
+
+    def hear(self) -> str:
+        """Its next line."""
+        assert self.process.stdout is not None
+        return self.process.stdout.readline().strip()
+
+    def tell(self, line: str = "go") -> None:
+        """Open the gate, once more if it has several."""
+        assert self.process.stdin is not None
+        self.process.stdin.write(line + "\n")
+
+    def end(self) -> str:
+        """Let it finish; what else it printed."""
+        output, errors = self.process.communicate(timeout=LIMIT_S)
+        assert self.process.returncode in {0, -6}, errors
+        return output
+
+
+class Eyes:
+    """One sensor; every deed is a workload of its own number, so deeds share nothing."""
+
+    def __init__(self, sensor: Sensor, work: Path) -> None:
+        """Begin with what the sensor counts from now on."""
+        self.sensor = sensor
+        build_deeds()
+        self.records = Records(sensor.schema)
+        self.counters = Counters(sensor, work / "run")
+        self._totals = sensor.schema.enum("counter")
+        self._losses = sensor.schema.enum("loss_reason")
+        self._last = 0
+        self._seen: dict[int, Seen] = {}
+
+    def workload(self) -> int:
+        """A number no deed has had."""
+        self._last += 1
+        return self._last
+
+    def watch(self, pid: int, number: int, role: int = 0) -> int:
+        """Make a thread group and what it forked members; how many threads were tagged."""
+        entry = np.zeros(1, self.sensor.schema.dtype("member"))
+        entry["workload"], entry["role"] = number, role
+        self.sensor.maps["members"].set(pid.to_bytes(4, "little"), entry.tobytes())
+        return self.sensor.adopt()
+
+    def contain(self, number: int, level: str, until_ns: int = 0) -> None:
+        """Write what response would."""
+        entry = np.zeros(1, self.sensor.schema.dtype("containment"))
+        entry["level"] = self.sensor.schema.enum("containment_level")[level]
+        entry["until_ns"] = until_ns
+        self.sensor.maps["contained"].set(number.to_bytes(4, "little"), entry.tobytes())
+
+    def seen(self, number: int) -> Seen:
+        """Read everything, return what is one workload's."""
+        while len(batch := self.sensor.ring.peek()):
+            for sighting in self.records.feed(batch):
+                self._of(sighting.workload).sightings.append(sighting)
+            self.sensor.ring.advance()
+        counts = self.counters.read()
+        for at in range(len(counts.totals)):
+            self._of(at).totals.update(counts.named(counts.totals, self._totals, at))
+            self._of(at).losses.update(counts.named(counts.losses, self._losses, at))
+        for gram in counts.grams:
+            self._of(int(gram["workload"])).words[int(gram["word"])] += int(gram["count"])
+        return self._of(number)
+
+    def _of(self, number: int) -> Seen:
+        return self._seen.setdefault(number, Seen())
+
+    @contextmanager
+    def gated(self, *words: str | Path | int, role: int = 0) -> Iterator[Gated]:
+        """A watched deed that has not begun; ended however it goes."""
+        with self._started([BUILT, *map(str, words)], role) as gated:
+            yield gated
+
+    @contextmanager
+    def python(self, script: str, *words: str | int) -> Iterator[Gated]:
+        """The same, of a script that calls `gate()`."""
+        prelude = "import sys\ndef gate():\n print('ready', flush=True); sys.stdin.readline()\n"
+        command: list[str | Path] = [sys.executable, "-ISc", prelude + script, *map(str, words)]
+        with self._started(command, 0) as gated:
+            yield gated
+
+    @contextmanager
+    def _started(self, command: list[str | Path], role: int) -> Iterator[Gated]:
+        gated = Gated(command, self.workload())
+        try:
+            self.watch(gated.pid, gated.number, role)
+            yield gated
+        finally:
+            if gated.process.poll() is None:
+                gated.process.kill()
+            gated.process.communicate(timeout=LIMIT_S)
+
+    def do(self, *words: str | Path | int, role: int = 0) -> Seen:
+        """Run a deed to its end; what was seen of it."""
+        with self.gated(*words, role=role) as gated:
+            gated.tell()
+            output = gated.end()
+        seen = self.seen(gated.number)
+        seen.output = output
+        return seen
+
+
+def gram(*numbers: int) -> int:
+    """The word of the last seven calls, oldest first."""
+    word = 0
+    for number in numbers:
+        word = (word << 9) | (number + 1)
+    return word
