@@ -45,6 +45,7 @@ EVENTS: Final = (
     "control.stopped",
     "probes.missing",
     "probes.not_carried_over",
+    "records.failed",
     "response.failed",
     "sensor.blind",
     "ship.connected",
@@ -54,6 +55,7 @@ EVENTS: Final = (
     "ship.outbox_set_aside",
     "verdict.told",
     "workload.found",
+    "workload.no_number",
 )
 """Every event name in use; a test holds the source to it."""
 

@@ -20,11 +20,14 @@ from agent.daemon.hands import Hands
 from agent.daemon.health import Health
 from agent.daemon.lineage import Lineage
 from agent.daemon.loop import Loop
+from agent.daemon.membership import Membership
 from agent.daemon.notify import notify
 from agent.daemon.registry import Found, Registry
+from agent.daemon.seen import Seen
 from agent.daemon.selftest import SelfTest
+from agent.daemon.status import Status
 from agent.daemon.verdicts import Origin
-from agent.daemon.watcher import Watcher
+from agent.daemon.watcher import Watcher, judge_settings
 from agent.daemon.windows import Windows, phase_of
 from agent.errors import AgentError
 from agent.log import log
@@ -41,11 +44,12 @@ from collectors.records import Records
 from collectors.sightings import Sighting
 from detectors.assessment import BaselineState
 from detectors.judge import Judge
-from detectors.settings import JudgeSettings
 from probes.loader import Sensor
 
 TICK_S: Final = 0.05
-SCAN_S: Final = 2.0
+SCAN_S: Final = 5.0
+"""Between looks at /proc for what no exec announced: a port that opened, a library mapped late."""
+
 SAVE_S: Final = 30.0
 HEALTH_S: Final = 5.0
 GPU_S: Final = 10.0
@@ -54,7 +58,6 @@ RESCAN_S: Final = 1.0
 
 MAX_BATCHES: Final = 8
 _FIXED: Final = ("paths", "window", "store", "ship", "central")
-_MOST_REPEATED: Final = 256
 
 
 class Daemon:
@@ -86,8 +89,12 @@ class Daemon:
         self.loop = Loop(sensor.ring.fd, self._on_records, TICK_S)
         self.records = Records(sensor.schema)
         self.counters = Counters(sensor, settings.paths.run)
-        self.registry = Registry(sensor, settings, Rulebook.load(*_rule_directories(settings)))
-        self.windows = Windows(self.registry)
+        self.membership = Membership(sensor)
+        self.registry = Registry(
+            self.membership, settings, Rulebook.load(*_rule_directories(settings))
+        )
+        self.windows = Windows(self.membership)
+        self.seen = Seen(sensor)
         self.lineage = Lineage()
         self.devices = Devices()
         self.baselines = BaselineFiles(settings.paths.state)
@@ -103,6 +110,7 @@ class Daemon:
         self.submitted: Counter[int] = Counter()
         self.selftest = SelfTest(self.loop, self.registry)
         self.health = Health(self)
+        self.status = Status(self)
         self.control = ControlServer(settings.paths.run, Handlers(self).table())
         self._offset_ns = time.time_ns() - time.monotonic_ns()
         self._window_start_ns = time.monotonic_ns()
@@ -163,7 +171,7 @@ class Daemon:
         self.registry.reconfigure(self.settings)
         self.hands.reconfigure(self.settings)
         for watcher in self.watchers.values():
-            watcher.reconfigure(self.settings, self._judge_settings(watcher.found.name))
+            watcher.reconfigure(self.settings, judge_settings(self.settings, watcher.found.name))
         log.info("config.reloaded", needs_restart=fixed)
         return fixed
 
@@ -194,7 +202,12 @@ class Daemon:
             batch = self.sensor.ring.peek()
             if not len(batch):
                 break
-            self._route(self.records.feed(batch))
+            try:
+                self._route(self.records.feed(batch))
+            except Exception as error:  # noqa: BLE001 - one record must not blind the agent for good
+                # Kept in the ring, it would meet the next daemon too, and the one after that.
+                self.losses["failed_batches"] += len(batch)
+                log.error("records.failed", error=f"{type(error).__name__}: {error}")
             self.sensor.ring.advance()
         if self._rescan and time.monotonic() - self._scanned_s > RESCAN_S:
             self.scan()
@@ -214,7 +227,7 @@ class Daemon:
             if watcher is None:
                 self.losses["of_no_workload"] += len(mine)
                 continue
-            watcher.see(mine, self.registry.role_of)
+            watcher.see(mine, self.membership.role_of)
 
     def _on_scan(self, _now_ns: int) -> None:
         self.scan()
@@ -231,9 +244,11 @@ class Daemon:
     def _watch(self, found: Found, table: ProcessTable) -> None:
         baseline = self.baselines.load(found.name)
         if baseline.state is BaselineState.LEARNING:
-            self.forget_seen(found.id)
+            self.seen.forget_workload(found.id)
         judge = Judge(
-            self._judge_settings(found.name), baseline, partial(self.fitter.fit, found.name)
+            judge_settings(self.settings, found.name),
+            baseline,
+            partial(self.fitter.fit, found.name),
         )
         origin = Origin(self.settings.host, found.name, found.engine, self._offset_ns)
         self.lineage.learn_table(table, found.pids)
@@ -243,21 +258,13 @@ class Daemon:
         )  # fmt: skip
         log.info("workload.found", workload=found.name, engine=found.engine, pids=len(found.pids))
 
-    def _judge_settings(self, name: str) -> JudgeSettings:
-        rule = next((w for w in self.settings.workload if w.name == name), None)
-        learning = (rule.learning if rule else None) or self.settings.learning
-        budget = (rule.false_alarms_per_month if rule else None) or (
-            self.settings.budget.false_alarms_per_month
-        )
-        return JudgeSettings(learning.min_windows, learning.quiet_s, learning.shadow_s, budget)
-
     def _on_window(self, now_ns: int) -> None:
         self._on_records()
         counts = self.counters.read()
         self.health.account(counts)
         for name, watcher in self.watchers.items():
             found = self.registry.workloads.get(name)
-            if found is None or not found.pids:
+            if found is None or not (found.pids or watcher.items):
                 continue
             readings = watcher.memory.read(found.pids, now_ns) | self.devices.readings(found.pids)
             phase = phase_of(found, held=watcher.held())
@@ -267,26 +274,14 @@ class Daemon:
             watcher.close(window, self.windows.losses(counts, found.id))
             if watcher.judge.baseline.state is not before:
                 self._changed_state(watcher, before)
-            self._tell_again(watcher)
+            self.seen.forget(watcher.fresh)
+            watcher.fresh.clear()
         self._window_start_ns = now_ns
 
     def _changed_state(self, watcher: Watcher, before: BaselineState) -> None:
         state = watcher.judge.baseline.state
         log.info("baseline.state", workload=watcher.found.name, before=before, now=state)
         self.baselines.save(watcher.judge.baseline)
-
-    def _tell_again(self, watcher: Watcher) -> None:
-        """What is not learned leaves the kernel's first-seen set, so that its return is seen."""
-        for key in watcher.fresh[:_MOST_REPEATED]:
-            self.sensor.maps["seen"].delete(key)
-        watcher.fresh.clear()
-
-    def forget_seen(self, number: int) -> None:
-        """Empty the kernel's first-seen set of one workload: all of it is to be told again."""
-        keys, _ = self.sensor.maps["seen"].items()
-        if len(keys):
-            entries = keys.view(self.sensor.schema.dtype("seen_key")).ravel()
-            self.sensor.maps["seen"].delete_many(keys[entries["workload"] == number])
 
     def _on_health(self, now_ns: int) -> None:
         self.health.check(now_ns)

@@ -57,7 +57,7 @@ class Handlers:
 
     def status(self, _arguments: Arguments) -> dict[str, Any]:
         """Everything `agent status` shows."""
-        return self._daemon.health.status()
+        return self._daemon.status.answer()
 
     def workloads(self, _arguments: Arguments) -> list[dict[str, Any]]:
         """What is watched, and why."""
@@ -76,9 +76,9 @@ class Handlers:
 
     def _roles(self, number: int) -> dict[str, list[int]]:
         roles: dict[str, list[int]] = {}
-        for pid, (workload, role) in self._daemon.registry.members().items():
+        for pid, (workload, role) in self._daemon.membership.read().items():
             if workload == number:
-                roles.setdefault(self._daemon.registry.role_of(role), []).append(pid)
+                roles.setdefault(self._daemon.membership.role_of(role), []).append(pid)
         return roles
 
     def watch(self, arguments: Arguments) -> dict[str, Any]:
@@ -193,6 +193,7 @@ class Handlers:
         if missing:
             raise UnknownError("new item", ", ".join(sorted(missing)))
         count = watcher.judge.baseline.approve(chosen)
+        watcher.judge.evidence.reset()
         self._daemon.baselines.save(watcher.judge.baseline)
         log.info("baseline.approved", workload=watcher.found.name, items=count)
         return {"workload": watcher.found.name, "approved": count}
@@ -221,7 +222,7 @@ class Handlers:
 
     def _replace(self, watcher: Watcher, baseline: Baseline) -> None:
         watcher.replace_baseline(baseline)
-        self._daemon.forget_seen(watcher.found.id)
+        self._daemon.seen.forget_workload(watcher.found.id)
         self._daemon.baselines.save(baseline)
         log.info("baseline.replaced", workload=watcher.found.name, state=baseline.state)
 

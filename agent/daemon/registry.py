@@ -6,23 +6,19 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
-import numpy as np
-
 from agent.config.schema import Settings
+from agent.daemon.membership import MAIN, UNKNOWN_CHILD, Members, Membership
 from agent.errors import UnknownError
+from agent.log import log
 from agent.response.containment import ProcessId, Target
-from agent.response.workloads import assign
+from agent.response.workloads import TooManyWorkloadsError, assign
 from agent.response.workloads import write as write_targets
 from collectors.engines.configured import ConfiguredWorkload
 from collectors.engines.rulebook import Recognised, Rulebook
 from collectors.processes import ProcessTable
-from probes.loader import Sensor
 
 _ROLES_FILE: Final = "roles.json"
 _WATCHES_FILE: Final = "watches.json"
-_ROLES: Final = {"main": 0, "unknown-child": 1}  # as enum task_role
-_UNKNOWN_CHILD: Final = "unknown-child"
-_MAX_ROLES: Final = 1 << 16
 
 
 @dataclass(slots=True)
@@ -58,27 +54,32 @@ class Registry:
     """Keeps the kernel's membership in step with what runs.
 
     A number once given stays with its name as long as the kernel's maps live.
+
+    Attributes:
+        unnumbered: Times a workload could not be watched for want of a number.
     """
 
-    sensor: Sensor
+    membership: Membership
     settings: Settings
     rulebook: Rulebook
     workloads: dict[str, Found] = field(default_factory=dict)
     watches: dict[str, Watch] = field(default_factory=dict)
     _ids: dict[str, int] = field(default_factory=dict)
-    _roles: dict[str, int] = field(default_factory=lambda: dict(_ROLES))
+    unnumbered: int = 0
+    _reserved: set[str] = field(default_factory=set)
     _named: set[int] = field(default_factory=set)
     _told: str = ""
-    _member: np.dtype[np.void] = field(init=False)
+    _limit: int = field(init=False)
     _configured: list[ConfiguredWorkload] = field(init=False)
 
     def __post_init__(self) -> None:
         """Go on with the numbers of a daemon that ran before on the same maps."""
-        self._member = self.sensor.schema.dtype("member")
-        if self.sensor.resumed:
+        sensor = self.membership.sensor
+        self._limit = sensor.schema.limit("MAX_WORKLOADS")
+        if sensor.resumed:
             kept = _read_json(self.settings.paths.run / _ROLES_FILE)
             self._ids |= kept.get("workloads", {})
-            self._roles |= kept.get("roles", {})
+            self.membership.roles |= kept.get("roles", {})
         for name, rule in _read_json(self.settings.paths.run / _WATCHES_FILE).items():
             self.watches[name] = Watch(name, rule)
         self.reconfigure(self.settings)
@@ -91,31 +92,23 @@ class Registry:
         """Workload names by number, also of those that do not run now."""
         return {number: name for name, number in self._ids.items()}
 
-    def role_of(self, number: int) -> str:
-        """The name of a role's number."""
-        return next((name for name, value in self._roles.items() if value == number), "main")
-
-    def members(self) -> dict[int, tuple[int, int]]:
-        """Thread group → (workload number, role number), as the kernel holds it."""
-        keys, values = self.sensor.maps["members"].items()
-        pids = np.ascontiguousarray(keys).view("<u4").ravel()
-        entries = np.ascontiguousarray(values).view(self._member).ravel()
-        return {
-            int(pid): (int(entry["workload"]), int(entry["role"]))
-            for pid, entry in zip(pids, entries, strict=True)
-        }
-
     def refresh(self, table: ProcessTable, never: Iterable[int]) -> bool:
         """Recognise, number and adopt. True if membership changed."""
-        members = self.members()
-        changed = self._drop_dead(members, table)
+        members = self.membership.read()
+        changed = bool(self.membership.drop_dead(members))
+        self._named &= members.keys()
         recognised = self.rulebook.recognise(table, self._rules(), tuple(never))
         for each in [*recognised, *self._by_pid(table)]:
-            found = self._found(each, table)
+            try:
+                found = self._found(each, table)
+            except TooManyWorkloadsError as error:
+                log.once("workload.no_number", workload=each.name, why=error)
+                self.unnumbered += 1
+                continue
             changed |= self._enlist(found, each, members, table)
         if changed:
-            self.sensor.adopt()
-        self._count_alive(table, members if not changed else self.members())
+            self.membership.adopt()
+        self._count_alive(table, self.membership.read() if changed else members)
         self._tell(table)
         return changed
 
@@ -135,31 +128,26 @@ class Registry:
         del self.watches[name]
         self._keep_watches()
         found = self.workloads.pop(name, Found(name, "", self._ids.get(name, 0)))
-        for pid, (number, _) in self.members().items():
-            if number == found.id:
-                self.sensor.maps["members"].delete(pid.to_bytes(4, "little"))
-        self.sensor.adopt()
+        self.membership.let_go(found.id)
         return found
 
     def reserve(self, numbers: Mapping[str, int]) -> None:
         """Keep numbers for names whose containment is live: they must not move to others."""
         self._ids |= numbers
+        self._reserved |= set(numbers)
 
     def borrow(self, name: str, pid: int) -> int:
         """Watch one process for the agent's own purpose; nothing judges it."""
-        number = assign(name, self._ids, self.sensor.schema.limit("MAX_WORKLOADS"))
+        number = assign(name, self._ids, self._limit)
         self._ids[name] = number
-        self._set_member(pid, number, _ROLES["main"])
-        self.sensor.adopt()
+        self.membership.put(pid, number, MAIN)
+        self.membership.adopt()
         return number
 
     def give_back(self, name: str, number: int) -> None:
         """End what `borrow` began; processes that still live are let go."""
         del self._ids[name]
-        for pid, (owner, _) in self.members().items():
-            if owner == number:
-                self.sensor.maps["members"].delete(pid.to_bytes(4, "little"))
-        self.sensor.adopt()
+        self.membership.let_go(number)
 
     def reconfigure(self, settings: Settings) -> None:
         """Recognise by another configuration from the next scan on."""
@@ -183,7 +171,9 @@ class Registry:
         return found
 
     def _found(self, each: Recognised, table: ProcessTable) -> Found:
-        number = assign(each.name, self._ids, self.sensor.schema.limit("MAX_WORKLOADS"))
+        if each.name not in self._ids and len(self._ids) >= self._limit - 1:
+            self._forget_gone()
+        number = assign(each.name, self._ids, self._limit)
         self._ids[each.name] = number
         found = self.workloads.setdefault(each.name, Found(each.name, each.engine, number))
         found.engine = each.engine
@@ -193,11 +183,18 @@ class Registry:
         found.started_ns = max(starts, default=0)
         return found
 
+    def _forget_gone(self) -> None:
+        """Free the numbers of workloads that do not run; what was learned of them stays on disk."""
+        for name in [n for n in self._ids if n not in self.workloads or not self.workloads[n].pids]:
+            if name not in self._reserved:
+                del self._ids[name]
+                self.workloads.pop(name, None)
+
     def _enlist(
         self,
         found: Found,
         each: Recognised,
-        members: Mapping[int, tuple[int, int]],
+        members: Members,
         table: ProcessTable,
     ) -> bool:
         """List what the kernel does not list yet, and name what a child turned into."""
@@ -205,41 +202,28 @@ class Registry:
         for pid in each.pids:
             process = table.get(pid)
             number, role = members.get(pid, (0, 0))
-            listed = number == found.id
+            # Whose child it was, it stays: arguments that match another rule move nobody out.
+            # Only an operator's `agent watch` does.
+            listed = number == found.id or (number and found.name not in self.watches)
             # A new program below a member is named once, as soon as its arguments can be read.
-            settled = listed and (role != _ROLES[_UNKNOWN_CHILD] or pid in self._named)
+            child = self.membership.role_of(role) == UNKNOWN_CHILD
+            settled = listed and (not child or pid in self._named)
             if process is None or settled:
                 continue
             name = self.rulebook.role(found.engine, process, table)
             self._named.add(pid)
-            if listed and name in _ROLES:
+            if listed and (name in {MAIN, UNKNOWN_CHILD} or number != found.id):
                 continue
-            self._set_member(pid, found.id, self._role_number(name))
+            self.membership.put(pid, found.id, name)
             changed = True
         return changed
 
-    def _drop_dead(self, members: Mapping[int, tuple[int, int]], table: ProcessTable) -> bool:
-        """An exit that nobody saw (the probes were out) leaves an entry behind."""
-        gone = [pid for pid in members if table.get(pid) is None]
-        self._named &= members.keys()
-        for pid in gone:
-            self.sensor.maps["members"].delete(pid.to_bytes(4, "little"))
-        return bool(gone)
-
-    def _count_alive(self, table: ProcessTable, members: Mapping[int, tuple[int, int]]) -> None:
+    def _count_alive(self, table: ProcessTable, members: Members) -> None:
         for found in self.workloads.values():
             mine = (pid for pid, (number, _) in members.items() if number == found.id)
             pids = frozenset(pid for pid in mine if table.get(pid) is not None)
             if pids != found.pids or not found.ports:
                 found.pids, found.ports = pids, _ports(table, pids)
-
-    def _role_number(self, role: str) -> int:
-        return self._roles.setdefault(role, min(len(self._roles), _MAX_ROLES - 1))
-
-    def _set_member(self, pid: int, number: int, role: int) -> None:
-        entry = np.zeros(1, self._member)
-        entry["workload"], entry["role"] = number, role
-        self.sensor.maps["members"].set(pid.to_bytes(4, "little"), entry.tobytes())
 
     def _tell(self, table: ProcessTable) -> None:
         """Write what a command needs when no daemon runs; only when it changed."""
@@ -255,7 +239,7 @@ class Registry:
             )
             for found in self.workloads.values()
         ]
-        plain = json.dumps({"workloads": self._ids, "roles": self._roles})
+        plain = json.dumps({"workloads": self._ids, "roles": self.membership.roles})
         told = f"{targets}{plain}"
         if told == self._told:
             return

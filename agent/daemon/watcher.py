@@ -203,3 +203,16 @@ class Watcher:
 def _identity(pid: int) -> ProcessId | None:
     process = read_process(pid)
     return None if process is None else process.id
+
+
+def judge_settings(settings: Settings, name: str) -> JudgeSettings:
+    """Gates and budget of one workload: its own where given, else the general ones."""
+    rule = next((w for w in settings.workload if w.name == name), None)
+    learning = (rule.learning if rule else None) or settings.learning
+    budget = rule.false_alarms_per_month if rule else None
+    return JudgeSettings(
+        learning.min_windows,
+        learning.quiet_s,
+        learning.shadow_s,
+        budget or settings.budget.false_alarms_per_month,
+    )

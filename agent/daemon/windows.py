@@ -6,7 +6,8 @@ from typing import Final
 
 import numpy as np
 
-from agent.daemon.registry import Found, Registry
+from agent.daemon.membership import Membership
+from agent.daemon.registry import Found
 from collectors.counters import Counts
 from detectors.window import Grams, Item, Phase, Window
 
@@ -37,10 +38,10 @@ MOST_STARTUP_S: Final = 300.0
 class Windows:
     """Builds windows by the names of the schema's counters."""
 
-    def __init__(self, registry: Registry) -> None:
+    def __init__(self, membership: Membership) -> None:
         """Look the counters up once."""
-        schema = registry.sensor.schema
-        self._registry = registry
+        schema = membership.sensor.schema
+        self._membership = membership
         self._counters = {n: i for n, i in schema.enum("counter").items() if n in _RATES}
         self._reasons = {
             name.removeprefix("LOSS_").lower(): i
@@ -82,7 +83,7 @@ class Windows:
 
     def _grams(self, mine: "np.ndarray[tuple[int], np.dtype[np.void]]", role: int) -> Grams:
         chosen = mine[mine["role"] == role]
-        name = self._registry.role_of(int(role))
+        name = self._membership.role_of(int(role))
         return Grams(name, chosen["word"].copy(), chosen["count"].copy())
 
 

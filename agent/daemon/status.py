@@ -1,0 +1,142 @@
+"""What `agent status` answers: plain values, put together when somebody asks."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Any, Final
+
+from agent import VERSION
+from agent.daemon.health import rss_bytes
+from detectors.assessment import BaselineState
+
+if TYPE_CHECKING:
+    from agent.daemon.daemon import Daemon
+    from agent.daemon.watcher import Watcher
+
+_NS: Final = 1_000_000_000
+_MONTH_S: Final = 30 * 86_400.0
+_SENSORS: Final = {
+    "exec": ("EVENT_EXEC", "EVENT_ARGS"),
+    "exit": ("EVENT_EXIT",),
+    "file": ("EVENT_FILE",),
+    "peer": ("EVENT_PEER", "EVENT_DENIED"),
+    "listen": ("EVENT_LISTEN",),
+    "mapping": ("EVENT_MAPPING",),
+    "syscall": ("EVENT_SYSCALL",),
+}
+
+
+class Status:
+    """Puts the answer together; one per daemon."""
+
+    def __init__(self, daemon: Daemon) -> None:
+        """Look the kinds of records up once."""
+        self._daemon = daemon
+        self._kinds = daemon.sensor.schema.enum("event_kind")
+
+    def answer(self) -> dict[str, Any]:
+        """Everything `agent status` shows."""
+        daemon, reasons = self._daemon, self._daemon.health.reasons()
+        worst = max((grade for grade, _ in reasons), default=0)
+        return {
+            "health": ("healthy", "degraded", "unhealthy")[worst],
+            "reasons": [words for _, words in reasons],
+            "tier": "trace",
+            "version": VERSION,
+            "abi": daemon.sensor.schema.limit("ABI_NUMBER"),
+            "host": daemon.settings.host,
+            "uptime_s": round((time.monotonic_ns() - daemon.started_ns) / _NS, 1),
+            "workloads": [self._workload(w) for w in daemon.watchers.values()],
+            "sensors": self._sensors(),
+            "losses": dict(daemon.losses) | self._discarded(),
+            "overhead": {
+                "cpu_percent": round(daemon.health.cpu_percent(), 2),
+                "rss_bytes": rss_bytes(),
+                "step": daemon.health.step,
+            },
+            "outbox": _shipping(daemon),
+            "containments": [one.as_json() | {"id": one.id} for one in daemon.hands.live],
+            "gpu": daemon.devices.status(),
+            "control": {"garbage": daemon.control.garbage, "refused": daemon.control.refused},
+        }
+
+    def _discarded(self) -> dict[str, int]:
+        daemon = self._daemon
+        found = {
+            "rejected_records": daemon.records.reader.rejected,
+            "discarded_records": daemon.sensor.ring.discarded,
+            "store": sum(daemon.store.lost.values()),
+        }
+        return {name: count for name, count in found.items() if count}
+
+    def _sensors(self) -> dict[str, dict[str, int]]:
+        submitted = self._daemon.health.submitted
+        events = {
+            name: {"events": sum(submitted[self._kinds[kind]] for kind in kinds), "lost": 0}
+            for name, kinds in _SENSORS.items()
+        }
+        losses = self._daemon.losses
+        events["ring"] = {"events": self._daemon.records.reader.read, "lost": losses["ring_full"]}
+        events["sequence"] = {
+            "events": self._daemon.health.calls.total(),
+            "lost": losses["grams_full"],
+        }
+        return events
+
+    def _workload(self, watcher: Watcher) -> dict[str, Any]:
+        found, baseline, judge = watcher.found, watcher.judge.baseline, watcher.judge
+        plain = baseline.summary()
+        alarms = sum(watcher.counts[level] for level in ("high", "critical"))
+        up_s = (time.monotonic_ns() - self._daemon.started_ns) / _NS
+        return {
+            "name": found.name,
+            "engine": found.engine,
+            "why": list(found.why),
+            "state": baseline.state.value,
+            "phase": judge.phase.value,
+            "pids": sorted(found.pids),
+            "progress": _progress(watcher),
+            "coverage": plain.get("coverage"),
+            "verdicts": dict(watcher.counts),
+            "nominal_false_alarms_per_month": judge.settings.false_alarms_per_month,
+            "realised_false_alarms_per_month": round(alarms * _MONTH_S / max(up_s, 1.0), 1)
+            if up_s > _MONTH_S / 30
+            else None,
+            "loss": watcher.lost,
+            "contained": watcher.held(),
+        }
+
+
+def _progress(watcher: Watcher) -> dict[str, Any]:
+    """How far learning has come, against what it needs."""
+    baseline, needed = watcher.judge.baseline, watcher.judge.settings
+    now_ns = time.monotonic_ns()
+    quiet_s = (now_ns - baseline.last_new_ns) / _NS if baseline.last_new_ns else 0.0
+    shadow_s = (now_ns - baseline.shadow_since_ns) / _NS if baseline.shadow_since_ns else 0.0
+    learning = baseline.state is BaselineState.LEARNING
+    return {
+        "windows": baseline.windows,
+        "min_windows": needed.min_windows,
+        "quiet_s": round(quiet_s, 1),
+        "quiet_needed_s": needed.quiet_s,
+        "shadow_s": round(shadow_s, 1),
+        "shadow_needed_s": needed.shadow_s,
+        "missing": list(baseline.missing(needed, now_ns)) if learning else [],
+    }
+
+
+def _shipping(daemon: Daemon) -> dict[str, Any]:
+    if daemon.shipper is None:
+        return {}
+    stats = daemon.shipper.stats()
+    return {
+        "queued": stats.queued,
+        "sent": stats.sent,
+        "acked": stats.acked,
+        "refused": stats.refused,
+        "dropped": sum(stats.dropped.values()),
+        "connected": stats.connected,
+        "last_ack_age_s": stats.last_ack_age_s,
+        "central": stats.central,
+        "problem": stats.problem,
+    }
