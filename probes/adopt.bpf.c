@@ -6,10 +6,8 @@
  * nobody. Each adopted thread writes its id to the reader, four bytes each.
  */
 #include "record.bpf.h"
-#include <bpf/bpf_endian.h>
 
-
-/* ip_local_port_range, set before load: who picked the port tells who called. */
+/* ip_local_port_range, set before load: who calls mostly lets the kernel pick the port. */
 const volatile __u16 ephemeral_low = 32768;
 const volatile __u16 ephemeral_high = 60999;
 
@@ -68,17 +66,18 @@ int adopt_tasks(struct bpf_iter__task *ctx)
 	return 0;
 }
 
+/* An accepted socket is a copy of its listener, whose backlog it keeps; one that called
+ * never had any. Only a listener with a backlog of zero leaves it to the ports.
+ */
 static __always_inline __u32 origin_guess(struct sock *sk)
 {
 	__u16 local = BPF_CORE_READ(sk, __sk_common.skc_num);
-	__u16 remote = bpf_ntohs(BPF_CORE_READ(sk, __sk_common.skc_dport));
 
-	if (!remote)
+	if (!BPF_CORE_READ(sk, __sk_common.skc_dport) || BPF_CORE_READ(sk, sk_max_ack_backlog))
 		return SOCKET_ACCEPTED;
-	if (local >= ephemeral_low && local <= ephemeral_high &&
-	    !(remote >= ephemeral_low && remote <= ephemeral_high))
-		return SOCKET_INITIATED;
-	return SOCKET_ACCEPTED;
+	if (local < ephemeral_low || local > ephemeral_high)
+		return SOCKET_ACCEPTED;
+	return SOCKET_INITIATED;
 }
 
 SEC("iter/task_file")

@@ -10,8 +10,8 @@
 #define CALL_MMAP_NUMBER 9
 
 static __always_inline struct mapping_event *mapping_reserve(struct task_state *state,
-							     struct task_struct *task, __u64 address,
-							     __u32 prot, __u32 call)
+							     struct task_struct *task,
+							     __u64 address, __u32 prot, __u32 call)
 {
 	struct mapping_event *event = record_reserve(state->workload);
 

@@ -39,7 +39,7 @@ __noinline int path_step(void)
 	parent = BPF_CORE_READ(dentry, d_parent);
 	if (dentry == walk->root && vfsmount == walk->root_mount)
 		return 1;
-	if (dentry == BPF_CORE_READ(vfsmount, mnt_root) || dentry == parent)
+	if (dentry == BPF_CORE_READ(vfsmount, mnt_root))
 		return mount_cross(walk);
 
 	name = BPF_CORE_READ(dentry, d_name.name);
@@ -53,7 +53,7 @@ __noinline int path_step(void)
 	if (bpf_probe_read_kernel(&walk->text[(walk->offset + 1) & (PATH_SPAN - 1)], length, name))
 		walk->flags |= FLAG_UNREADABLE;
 	walk->dentry = parent;
-	return 0;
+	return dentry == parent; /* in no directory: a memfd */
 }
 
 static __always_inline void path_close(struct path_walk *walk, int done)

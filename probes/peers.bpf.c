@@ -23,6 +23,7 @@
 #define S_IFSOCK_TYPE 0140000
 #define V4_MAPPED_PREFIX 0xffff0000 /* ::ffff:a.b.c.d, third word as loaded */
 #define SUN_PATH_OFFSET 2
+#define UNIX_PATH_MASK 127 /* what follows the path in a record leaves room for it */
 
 struct endpoint {
 	__u32 address[4]; /* network order */
@@ -128,15 +129,15 @@ static __always_inline void socket_initiated(struct bpf_sock_addr *ctx)
 }
 
 /* Context fields must be read one by one: the verifier rewrites each access. */
-#define ENDPOINT_V4(ctx, way)                                                                      \
-	{                                                                                          \
-		.address = {(ctx)->user_ip4, 0, 0, 0}, .family = AF_INET_FAMILY, .direction = way  \
+#define ENDPOINT_V4(ctx, way)                                                                     \
+	{                                                                                         \
+		.address = {(ctx)->user_ip4, 0, 0, 0}, .family = AF_INET_FAMILY, .direction = way \
 	}
-#define ENDPOINT_V6(ctx, way)                                                                      \
-	{                                                                                          \
-		.address = {(ctx)->user_ip6[0], (ctx)->user_ip6[1], (ctx)->user_ip6[2],            \
-			    (ctx)->user_ip6[3]},                                                   \
-		.family = AF_INET6_FAMILY, .direction = way                                        \
+#define ENDPOINT_V6(ctx, way)                                                           \
+	{                                                                               \
+		.address = {(ctx)->user_ip6[0], (ctx)->user_ip6[1], (ctx)->user_ip6[2], \
+			    (ctx)->user_ip6[3]},                                        \
+		.family = AF_INET6_FAMILY, .direction = way                             \
 	}
 
 SEC("cgroup/connect4")
@@ -258,7 +259,7 @@ __noinline int socket_accepted(__u32 fd, __u32 call)
 
 /* Path bytes stay where the kernel keeps the bound address of the other end. */
 static __always_inline void unix_submit(struct task_struct *task, struct task_state *state,
-					struct unix_address *address, __s64 length, __u32 result)
+					struct unix_address *address, __u32 length, __u32 result)
 {
 	struct seen_key key = {
 		.first = (__u64)address, /* one bound socket; a rebound one is reported again */
@@ -268,6 +269,7 @@ static __always_inline void unix_submit(struct task_struct *task, struct task_st
 		.access = PEER_CONNECT,
 	};
 	struct peer_event *event;
+	__u32 bytes;
 
 	if (!seen_first(&key))
 		return;
@@ -278,18 +280,17 @@ static __always_inline void unix_submit(struct task_struct *task, struct task_st
 	event->family = AF_UNIX_FAMILY;
 	event->direction = PEER_CONNECT;
 	event->result = result;
-	length -= SUN_PATH_OFFSET;
-	if (length > UNIX_PATH_BYTES)
-		length = UNIX_PATH_BYTES;
-	barrier_var(length);
-	if (length > 0 && length <= UNIX_PATH_BYTES) {
-		event->path_bytes = length;
-		if (bpf_probe_read_kernel(event->path, length,
-					  (char *)address + bpf_core_field_offset(
-								    struct unix_address, name) +
-						  SUN_PATH_OFFSET))
-			event->hdr.flags |= FLAG_UNREADABLE;
-	}
+	bytes = length > SUN_PATH_OFFSET ? length - SUN_PATH_OFFSET : 0;
+	if (bytes > UNIX_PATH_BYTES)
+		bytes = UNIX_PATH_BYTES;
+	event->path_bytes = bytes;
+	barrier_var(bytes);
+	bytes &= UNIX_PATH_MASK; /* 6.1 and 6.12 forget a bound that was compared as signed */
+	if (bpf_probe_read_kernel(event->path, bytes,
+				  (char *)address +
+					  bpf_core_field_offset(struct unix_address, name) +
+					  SUN_PATH_OFFSET))
+		event->hdr.flags |= FLAG_UNREADABLE;
 	record_submit(&event->hdr, 1);
 }
 

@@ -1,10 +1,12 @@
 """The probes over known workloads: a program waits at a gate, is watched, does its deed."""
 
+import os
+import signal
 import subprocess
 import sys
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
@@ -72,6 +74,7 @@ class Gated:
             stderr=subprocess.PIPE,
             text=True,
             bufsize=1,
+            start_new_session=True,
         )
         assert self.hear() == "ready", self.process.communicate(timeout=LIMIT_S)[1]
 
@@ -168,8 +171,8 @@ class Eyes:
             self.watch(gated.pid, gated.number, role)
             yield gated
         finally:
-            if gated.process.poll() is None:
-                gated.process.kill()
+            with suppress(ProcessLookupError):  # it ended, and so did its children
+                os.killpg(gated.pid, signal.SIGKILL)
             gated.process.communicate(timeout=LIMIT_S)
 
     def do(self, *words: str | Path | int, role: int = 0) -> Seen:
