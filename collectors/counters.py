@@ -80,13 +80,16 @@ class Counters:
             if kept.shape == self._slots.shape:
                 self._slots, self._grams = kept, np.load(grams)
 
-    def read(self) -> Counts:
-        """What was counted since the last call."""
+    def read(self, highest: int | None = None) -> Counts:
+        """What was counted since the last call.
+
+        Args:
+            highest: Highest workload number in use; the rows above are not looked at. None: all.
+        """
         grams = self._read_grams()
         changed = _difference(self._grams, grams)
-        maps = self._sensor.maps
-        slots = np.concatenate([maps[n].array() for n in ("totals", "losses", "submitted")])
-        growth = slots - np.minimum(self._slots, slots)
+        slots = np.maximum(self._slots, self._read_slots(highest))
+        growth = slots - self._slots
         evicted = self._evict(grams, changed)
         self._grams, self._slots = evicted[0], slots
         self._keep()
@@ -98,6 +101,14 @@ class Counters:
             submitted=submitted,
             evicted=evicted[1],
         )
+
+    def _read_slots(self, highest: int | None) -> NDArray[np.uint64]:
+        maps, rows = self._sensor.maps, None if highest is None else highest + 1
+        parts = []
+        for name in ("totals", "losses"):
+            width = maps[name].max_entries // self._workloads
+            parts.append(maps[name].array(None if rows is None else rows * width))
+        return np.concatenate([*parts, maps["submitted"].array()])
 
     def _read_grams(self) -> NDArray[np.void]:
         keys, counts = self._sensor.maps["grams"].sums()

@@ -102,12 +102,16 @@ class BpfMap:
             return bool(code == 0)
         raise libbpf.failed(f"remove an entry of map {self.name}", code)
 
-    def items(self) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
-        """Every entry: keys (n, key_bytes), values (n, bytes of all CPUs' slots), uint8."""
+    def items(self, most: int | None = None) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+        """Every entry: keys (n, key_bytes), values (n, bytes of all CPUs' slots), uint8.
+
+        Args:
+            most: Stop after so many: of an array map, its first entries. None: all.
+        """
         keys: list[NDArray[np.uint8]] = []
         values: list[NDArray[np.uint8]] = []
         position = np.zeros(max(self.key_bytes, 4), np.uint8)
-        size, first = min(_CHUNK, self.max_entries), True
+        size, first = min(_CHUNK, most or self.max_entries), True
         while True:
             key = np.zeros((size, self.key_bytes), np.uint8)
             value = np.zeros((size, self._slot_bytes), np.uint8)
@@ -131,7 +135,7 @@ class BpfMap:
             got, first = int(count[0]), False
             keys.append(key[:got])
             values.append(value[:got])
-            if code == -errno.ENOENT:  # the end
+            if code == -errno.ENOENT or most is not None:  # the end, or as far as asked
                 return np.concatenate(keys), np.concatenate(values)
 
     def _items_singly(self) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
@@ -150,16 +154,20 @@ class BpfMap:
             np.array(values, np.uint8).reshape(-1, self._slot_bytes),
         )
 
-    def sums(self) -> tuple[NDArray[np.uint8], NDArray[np.uint64]]:
+    def sums(self, most: int | None = None) -> tuple[NDArray[np.uint8], NDArray[np.uint64]]:
         """Keys, and the sum over CPUs of each u64 value, shape (n,)."""
-        keys, values = self.items()
+        keys, values = self.items(most)
         if not len(keys):
             return keys, np.zeros(0, np.uint64)
         return keys, values.view("<u8").reshape(len(keys), -1).sum(axis=1, dtype=np.uint64)
 
-    def array(self) -> NDArray[np.uint64]:
-        """An array map of u64 values, summed over CPUs, in index order, shape (max_entries,)."""
-        keys, counts = self.sums()
+    def array(self, most: int | None = None) -> NDArray[np.uint64]:
+        """An array map of u64 values, summed over CPUs, in index order, shape (max_entries,).
+
+        Args:
+            most: Read only the first so many, at most 4,096; the rest are 0 here.
+        """
+        keys, counts = self.sums(most)
         out = np.zeros(self.max_entries, np.uint64)
         out[keys.view("<u4").ravel()] = counts
         return out

@@ -62,15 +62,22 @@ static __always_inline void record_header(struct event_header *header, enum even
 	BPF_CORE_READ_STR_INTO(&header->comm, task, comm);
 }
 
-/* urgent: wake the reader at once; else it reads at its next tick. */
+/* urgent: wake the reader at once. Else the kernel wakes it if it had read everything, except
+ * for what nobody watches (read at the next tick) and EVENT_EXEC, whose arguments follow.
+ */
 static __always_inline void record_submit(struct event_header *header, int urgent)
 {
 	__u32 kind = header->kind;
 	__u64 *count = bpf_map_lookup_elem(&submitted, &kind);
+	__u64 flags = 0;
 
 	if (count)
 		*count += 1;
-	bpf_ringbuf_submit(header, urgent ? BPF_RB_FORCE_WAKEUP : BPF_RB_NO_WAKEUP);
+	if (urgent)
+		flags = BPF_RB_FORCE_WAKEUP;
+	else if (kind == EVENT_EXEC || !header->workload)
+		flags = BPF_RB_NO_WAKEUP;
+	bpf_ringbuf_submit(header, flags);
 }
 
 /* True the first time a workload's role shows this key. */

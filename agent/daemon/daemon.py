@@ -31,6 +31,7 @@ from agent.daemon.watcher import Watcher, judge_settings
 from agent.daemon.windows import Windows, phase_of
 from agent.errors import AgentError
 from agent.log import log
+from agent.recording.tap import Tap
 from agent.response.breaker import Breaker
 from agent.response.containments import Containments
 from agent.response.guard import Guard
@@ -46,7 +47,9 @@ from detectors.assessment import BaselineState
 from detectors.judge import Judge
 from probes.loader import Sensor
 
-TICK_S: Final = 0.05
+TICK_S: Final = 0.5
+"""Between looks at the ring without being woken: only what nobody watches waits for it."""
+
 SCAN_S: Final = 5.0
 """Between looks at /proc for what no exec announced: a port that opened, a library mapped late."""
 
@@ -106,6 +109,7 @@ class Daemon:
         self.containments = Containments(settings.paths.state, switch, guard, breaker)
         self.hands = Hands(settings, self.containments, self.loop.post)
         self.watchers: dict[str, Watcher] = {}
+        self.tap = Tap()
         self.losses: Counter[str] = Counter()
         self.submitted: Counter[int] = Counter()
         self.selftest = SelfTest(self.loop, self.registry)
@@ -178,6 +182,8 @@ class Daemon:
     def close(self) -> None:
         """Keep what was learned; the probes and containments stay."""
         self.control.close()
+        if (recording := self.tap.stop()) is not None:
+            recording.wait()
         self.hands.close()
         self.fitter.close()
         self.devices.close()
@@ -254,13 +260,13 @@ class Daemon:
         self.lineage.learn_table(table, found.pids)
         self.watchers[found.name] = Watcher(
             found, judge, self.settings, self.hands, self.lineage, origin, self.tell,
-            time.monotonic_ns(),
+            time.monotonic_ns(), self.tap,
         )  # fmt: skip
         log.info("workload.found", workload=found.name, engine=found.engine, pids=len(found.pids))
 
     def _on_window(self, now_ns: int) -> None:
         self._on_records()
-        counts = self.counters.read()
+        counts = self.counters.read(self.registry.highest)
         self.health.account(counts)
         for name, watcher in self.watchers.items():
             found = self.registry.workloads.get(name)
@@ -277,6 +283,7 @@ class Daemon:
             self.seen.forget(watcher.fresh)
             watcher.fresh.clear()
         self._window_start_ns = now_ns
+        self.tap.tick(now_ns)
 
     def _changed_state(self, watcher: Watcher, before: BaselineState) -> None:
         state = watcher.judge.baseline.state

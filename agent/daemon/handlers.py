@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from agent.daemon.registry import Watch
@@ -44,11 +45,13 @@ class Handlers:
             "baseline_import": self.baseline_import,
             "baseline_forget": self.baseline_forget,
             "reload": lambda _: self._daemon.reload(),
+            "record_start": self.record_start,
         }
         asked = {op: self._in_loop(handler) for op, handler in in_loop.items()}
         return asked | {
             "contain": self.contain,
             "release": self.release,
+            "record_stop": self.record_stop,
             "doctor_live": lambda _: self._daemon.selftest.run(),
         }
 
@@ -192,8 +195,7 @@ class Handlers:
         missing = wanted - {item.item for item in chosen}
         if missing:
             raise UnknownError("new item", ", ".join(sorted(missing)))
-        count = watcher.judge.baseline.approve(chosen)
-        watcher.judge.evidence.reset()
+        count = watcher.approve(chosen)
         self._daemon.baselines.save(watcher.judge.baseline)
         log.info("baseline.approved", workload=watcher.found.name, items=count)
         return {"workload": watcher.found.name, "approved": count}
@@ -219,6 +221,20 @@ class Handlers:
             self._replace(watcher, Baseline(name))
         self._daemon.baselines.forget(name)
         return {"workload": name}
+
+    def record_start(self, arguments: Arguments) -> dict[str, Any]:
+        """Begin to record what the judges are given."""
+        path, for_s = Path(str(arguments["path"])), float(arguments["for_s"])
+        self._daemon.tap.start(path, for_s, self._daemon.watchers.values())
+        return {"file": str(path), "for_s": for_s}
+
+    def record_stop(self, _arguments: Arguments) -> dict[str, Any]:
+        """End a recording, if its time has not; tell what became of it."""
+        tap = self._daemon.tap
+        recording = self._daemon.loop.ask(tap.stop)
+        if recording is None:
+            raise UnknownError("recording", "now")
+        return dict(recording.wait().as_json())
 
     def _replace(self, watcher: Watcher, baseline: Baseline) -> None:
         watcher.replace_baseline(baseline)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 import psutil
 
+from agent.daemon.loop import REST_S
 from agent.log import log
 from collectors.counters import Counts
 
@@ -25,7 +26,9 @@ BLIND_CPU_S: Final = 1.0
 RECENT_S: Final = 60.0
 """Losses of this long ago still make the agent degraded."""
 
-SLOW_TICK_S: Final = 0.25
+SLOW_REST_S: Final = 0.05
+"""Over the budget, records are read at most 20 times a second."""
+
 COSTLY_ROUNDS: Final = 6
 """Health checks over the processor budget, in a row, before the agent takes a step back."""
 
@@ -114,10 +117,10 @@ class Health:
         percent = self.cpu_percent()
         self._costly = self._costly + 1 if percent > budget else 0
         if self._costly >= COSTLY_ROUNDS and self.step == "full":
-            self.step, self._daemon.loop.tick_s = "slow", SLOW_TICK_S
+            self.step, self._daemon.loop.rest_s = "slow", SLOW_REST_S
             log.warning("budget.stepped_back", cpu_percent=round(percent, 2), budget=budget)
         elif self.step == "slow" and percent < budget / 2:
-            self.step, self._daemon.loop.tick_s = "full", SLOW_TICK_S / 5
+            self.step, self._daemon.loop.rest_s = "full", REST_S
             log.info("budget.recovered", cpu_percent=round(percent, 2))
 
     def cpu_percent(self) -> float:

@@ -42,7 +42,8 @@ class Loop:
         self._timers: list[tuple[float, float, Callable[[int], None]]] = []
         self._thread = 0
         self._running = True
-        self.tick_s = tick_s
+        self._tick_s = tick_s
+        self.rest_s = REST_S
         self.signals: dict[int, Callable[[], None]] = {}
 
     def every(self, period_s: float, act: Callable[[int], None]) -> None:
@@ -90,14 +91,14 @@ class Loop:
             while self._calls:
                 self._calls.popleft()()
             if ready:
-                time.sleep(REST_S)
+                time.sleep(self.rest_s)
 
     def _on_signal(self, number: int, _frame: object) -> None:
         self.post(self.signals[number])
 
     def _wait_s(self) -> float:
         next_timer = min((due for due, _, _ in self._timers), default=float("inf"))
-        return max(0.0, min(self.tick_s, next_timer - time.monotonic()))
+        return max(0.0, min(self._tick_s, next_timer - time.monotonic()))
 
     def _due(self) -> None:
         for i, (due, period, act) in enumerate(self._timers):

@@ -84,6 +84,11 @@ class Registry:
             self.watches[name] = Watch(name, rule)
         self.reconfigure(self.settings)
 
+    @property
+    def highest(self) -> int:
+        """The highest number in use; 0 without any."""
+        return max(self._ids.values(), default=0)
+
     def name_of(self, number: int) -> str | None:
         """The workload with this number; None if no such one is watched."""
         return next((found.name for found in self.workloads.values() if found.id == number), None)

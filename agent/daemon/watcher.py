@@ -1,7 +1,7 @@
 """One workload under watch: from what it does, at once and by windows, to verdicts and steps."""
 
 from collections import Counter, deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -10,7 +10,9 @@ from agent.daemon.hands import Action, Hands, unanswered
 from agent.daemon.items import item_of
 from agent.daemon.lineage import Lineage
 from agent.daemon.registry import Found
+from agent.daemon.telling import Telling
 from agent.daemon.verdicts import Context, Origin, around, protagonist, trigger, verdict
+from agent.recording.tap import Tap
 from agent.response.containment import ProcessId, Step, Target
 from agent.response.policy import Decision, Evidence, decide
 from agent.response.processes import read_process
@@ -24,11 +26,6 @@ from detectors.window import Item, Window
 
 RECENT: Final = 256
 """Sightings kept for the records around a verdict."""
-
-REPEAT_S: Final = 60.0
-"""A score that stays unusual is told again after this long, or when it gets worse."""
-
-_NS: Final = 1_000_000_000
 
 Tell = Callable[[dict[str, Any]], None]
 
@@ -51,6 +48,7 @@ class Watcher:
     origin: Origin
     tell: Tell
     start_ns: int
+    tap: Tap
     counts: Counter[str] = field(default_factory=Counter)
     lost: int = 0
     memory: MemoryReader = field(default_factory=MemoryReader)
@@ -61,7 +59,7 @@ class Watcher:
     action: Action | None = None
     assessment: Assessment | None = None
     _grave: list[NovelItem] = field(default_factory=list)
-    _last_told: tuple[Level, int] = (Level.INFO, 0)
+    telling: Telling = field(default_factory=Telling)
 
     @property
     def respond(self) -> Step:
@@ -81,7 +79,10 @@ class Watcher:
                 if sighting.key:
                     self._note_key(sighting, item)
         self.items += items
-        assessment = self.judge.assess_items(items) if items else None
+        if not items:
+            return
+        self.tap.items(self, items)
+        assessment = self.judge.assess_items(items)
         if assessment is not None:
             if self.held():
                 self._grave += assessment.novel  # its last acts before it stood still
@@ -99,10 +100,13 @@ class Watcher:
         self.items = []
         self.start_ns = window.end_ns
         self.lost += window.lost
+        self.tap.window(self, window)
         assessment = self.judge.observe(window)
         decision = self._consider(assessment, window.lost)
         self.assessment = assessment
-        if self._worth_telling(assessment, window):
+        acted = self.action is not None
+        self.tap.judged(self.found.name, self.judge.baseline.state, acted=acted)
+        if self.telling.worth(assessment, window, acted=acted):
             self._tell(window, assessment, decision, losses)
         self.action = None
         return assessment
@@ -145,11 +149,19 @@ class Watcher:
         """Take other settings from now on; nothing learned is lost."""
         self.settings = settings
         self.judge.settings = judging
+        self.tap.settings(self.found.name, judging)
 
     def replace_baseline(self, baseline: Baseline) -> None:
         """Judge by another baseline from now on; what was recent is forgotten."""
         self.judge = Judge(self.judge.settings, baseline, self.judge.fit)
         self.items, self.fresh = [], []
+        self.tap.judging(self)
+
+    def approve(self, items: Sequence[Item]) -> int:
+        """Take items in as normal, by an operator's decision. Returns how many were new."""
+        self.tap.approved(self.found.name, items)
+        self.judge.evidence.reset()
+        return self.judge.baseline.approve(items)
 
     def target(self) -> Target:
         """What response acts on; the kernel's list of members names the rest."""
@@ -160,17 +172,6 @@ class Watcher:
         """Whether the workload is contained now."""
         return self.hands.standing(self.found.id) >= Step.CONTAIN
 
-    def _worth_telling(self, assessment: Assessment, window: Window) -> bool:
-        if self.action is not None:
-            return True
-        if assessment.level < Level.LOW:
-            self._last_told = (Level.INFO, self._last_told[1])
-            return False
-        if assessment.novel:
-            return True
-        level, told_ns = self._last_told
-        return assessment.level > level or window.end_ns - told_ns > REPEAT_S * _NS
-
     def _tell(
         self,
         window: Window,
@@ -178,7 +179,6 @@ class Watcher:
         decision: Decision,
         losses: dict[str, int],
     ) -> None:
-        self._last_told = (assessment.level, window.end_ns)
         self.counts[assessment.level.label] += 1
         first, shown = trigger(assessment.novel), protagonist(assessment.novel)
         pid = shown.pid if shown else next(iter(self.found.roots), 0)
