@@ -14,6 +14,7 @@ from agent.cli import (
     daemon,
     evaluation,
     keys,
+    models,
     verdicts,
     watching,
 )
@@ -42,5 +43,6 @@ for group in (
     keys,
     configuration,
     evaluation,
+    models,
 ):
     group.add(app)

@@ -1,6 +1,8 @@
 """Model files: what they are, and what in them can run code. Nothing here loads a model."""
 
-from collectors.models.findings import Finding, Severity
-from collectors.models.scan import digest, scan_path
+from collectors.models.digests import digest
+from collectors.models.findings import RULES, Finding, Rule, Severity
+from collectors.models.scan import scan_path
+from collectors.models.walk import Scan, scan_tree
 
-__all__ = ["Finding", "Severity", "digest", "scan_path"]
+__all__ = ["RULES", "Finding", "Rule", "Scan", "Severity", "digest", "scan_path", "scan_tree"]

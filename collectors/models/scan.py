@@ -2,29 +2,33 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
-import zipfile
-from collections.abc import Iterator
-from pathlib import Path
-from typing import IO
+import io
+import mmap
+import re
+from collections.abc import Iterator, Mapping
+from pathlib import Path, PurePath
+from typing import IO, Final
 
+from collectors.models import archives, arrays, configs, gguf, onnx, streams, tensors
 from collectors.models.findings import Finding, Severity
-from collectors.models.pickles import imports, is_dangerous, is_harmless
+from collectors.models.names import Name, is_dangerous, is_harmless
+from collectors.models.pickles import read_pickles
+from collectors.models.place import Place
 
-# The safetensors format itself allows no longer header.
-HEADER_MAX = 100_000_000
-_CHUNK = 1 << 20
-_PICKLE_SUFFIXES = frozenset({".pkl", ".pickle", ".pt", ".pth", ".bin", ".ckpt", ".joblib"})
-
-
-def digest(path: Path) -> str:
-    """Return the SHA-256 of a file, read in pieces of 1 MiB."""
-    found = hashlib.sha256()
-    with path.open("rb") as stream:
-        while piece := stream.read(_CHUNK):
-            found.update(piece)
-    return found.hexdigest()
+_HEAD: Final = 512  # up to and with the magic of a tar
+_CHUNK: Final = 1 << 20
+_OVERLAP: Final = 64  # longer than what is searched for
+_PICKLE_SUFFIXES: Final = frozenset(
+    {".pkl", ".pickle", ".pt", ".pth", ".ckpt", ".joblib", ".dill", ".p"}
+)
+_TARS: Final = (".tar", ".nemo", ".tgz", ".tar.gz", ".tar.bz2", ".tar.xz")
+_PACKED_SUFFIXES: Final = frozenset({".gz", ".z", ".bz2", ".xz", ".lzma"})
+# A loader that wants a pickle or a zip finds something else: a way to stop scanners.
+_FOREIGN: Final = ((b"7z\xbc\xaf\x27\x1c", "7z"), (b"Rar!", "rar"), (b"\x04\x22\x4d\x18", "lz4"),
+                   (b"\x28\xb5\x2f\xfd", "zstd"))  # fmt: skip
+_PROTOCOLS: Final = tuple(bytes((0x80, version)) for version in range(2, 6))
+_LAMBDA: Final = re.compile(rb'"class_name"\s*:\s*"(?:Lambda|__lambda__)"')
+_OPERATORS: Final = re.compile(rb"\b(WriteFile|ReadFile|MatchingFiles|PyFunc|EagerPyFunc)\b")
 
 
 def scan_path(path: Path) -> list[Finding]:
@@ -32,74 +36,172 @@ def scan_path(path: Path) -> list[Finding]:
 
     A file that cannot be read, or breaks off, is a finding and never a pass.
     """
+    place = Place(path)
     try:
         with path.open("rb") as stream:
-            return list(_scan(path, stream))
+            return list(look(place, stream, path.stat().st_size))
     except OSError as error:
-        return [Finding(path, "unread", Severity.WARNING, f"could not be read: {error.strerror}")]
+        words = f"could not be read: {error.strerror or error}"
+        return [place.finding("unread", Severity.WARNING, words)]
 
 
-def _scan(path: Path, stream: IO[bytes]) -> Iterator[Finding]:
-    head = stream.read(16)
-    stream.seek(0)
-    if head.startswith(b"PK"):
-        yield from _archive(path, stream)
-    elif path.suffix == ".safetensors" or (len(head) > 8 and head[8:9] == b"{"):  # noqa: PLR2004 (length, then JSON)
-        if problem := _header_problem(stream, path.stat().st_size):
-            yield Finding(path, "safetensors-header", Severity.WARNING, problem)
-    elif head.startswith(b"\x80") or path.suffix in _PICKLE_SUFFIXES:
-        yield from _pickle(path, stream)
-
-
-def _archive(path: Path, stream: IO[bytes]) -> Iterator[Finding]:
+def look(place: Place, stream: IO[bytes], size: int) -> Iterator[Finding]:
+    """Yield what is wrong with `size` bytes that begin here; archives come back to it."""
     try:
-        with zipfile.ZipFile(stream) as archive:
-            for member in archive.infolist():
-                if member.flag_bits & 1:
-                    words = "a member is encrypted and cannot be looked at"
-                    yield Finding(path, "unread", Severity.WARNING, words, member.filename)
-                    continue
-                with archive.open(member) as part:
-                    start = part.read(1)
-                if start == b"\x80" or Path(member.filename).suffix == ".pkl":
-                    with archive.open(member) as part:
-                        yield from _pickle(path, part, member.filename)
-    except (zipfile.BadZipFile, NotImplementedError, RuntimeError, EOFError, ValueError) as error:
-        # Loaders differ in what they still accept of a broken archive.
-        yield Finding(path, "broken", Severity.WARNING, f"not a whole archive: {error}")
+        head = stream.read(_HEAD)
+        stream.seek(0)
+        yield from _by_content(place, stream, size, head)
+    except streams.BROKEN as error:
+        words = f"it breaks off: {str(error) or type(error).__name__}"
+        yield place.finding("broken", Severity.WARNING, words)
 
 
-def _pickle(path: Path, stream: IO[bytes], part: str = "") -> Iterator[Finding]:
-    found = imports(stream)
-    dangerous = [name for name in found.names if is_dangerous(name)]
-    unknown = [n for n in found.names if not is_dangerous(n) and not is_harmless(n)]
+def _by_content(place: Place, stream: IO[bytes], size: int, head: bytes) -> Iterator[Finding]:
+    suffix = place.name.suffix.lower()
+    if head.startswith(b"PK"):
+        yield from archives.scan_zip(place, stream, look)
+    elif head[257:262] == b"ustar" or place.name.name.lower().endswith(_TARS):
+        yield from archives.scan_tar(place, stream, look)
+    elif head.startswith(gguf.MAGIC) or suffix == ".gguf":
+        yield from _gguf(place, stream, size)
+    elif head.startswith(arrays.MAGIC):
+        yield from _array(place, stream, size)
+    elif head.startswith(b"\x89HDF\r\n\x1a\n") or suffix == ".pb":
+        yield from _searched(place, stream)
+    elif suffix == ".safetensors" or (
+        head[8:9] == b"{" and head[:1] != b"{" and not head[4:8].strip(b"\0")
+    ):
+        if problem := tensors.header_problem(stream, size):
+            yield place.finding("safetensors-header", Severity.WARNING, problem)
+    elif suffix == ".onnx":
+        yield from _onnx(place, stream)
+    elif configs.is_config(place.name.name):
+        yield from _config(place, stream, size)
+    else:
+        yield from _pickle_like(place, stream, head, suffix)
+
+
+def _pickle_like(place: Place, stream: IO[bytes], head: bytes, suffix: str) -> Iterator[Finding]:
+    wants = suffix in _PICKLE_SUFFIXES
+    foreign = next((name for magic, name in _FOREIGN if head.startswith(magic)), "")
+    if foreign and (wants or suffix == ".bin"):
+        words = f"it is packed as {foreign}, which this scan does not unpack"
+        yield place.finding("unread", Severity.WARNING, words)
+        return
+    packed = wants or suffix in _PACKED_SUFFIXES
+    if packed and (inner := streams.unpacked(stream, head)) is not None:
+        yield from _pickle(place, inner, certain=wants)
+    elif wants or suffix == ".bin" or head.startswith(_PROTOCOLS):
+        # Raw storages and foreign .bin files may begin as a pickle does; then only names count.
+        yield from _pickle(place, stream, certain=wants or _is_whole_pickle(place, head))
+
+
+def _is_whole_pickle(place: Place, head: bytes) -> bool:
+    return head.startswith(_PROTOCOLS) and not place.part
+
+
+def _pickle(place: Place, stream: IO[bytes], *, certain: bool) -> Iterator[Finding]:
+    found = read_pickles(stream)
+    dangerous = {name: call for name, call in found.names.items() if is_dangerous(name)}
+    unknown = {n: c for n, c in found.names.items() if n not in dangerous and not is_harmless(n)}
     if dangerous:
-        words = f"loading it runs {', '.join(dangerous)}"
-        yield Finding(path, "pickle-danger", Severity.DANGER, words, part)
+        yield place.finding("pickle-danger", Severity.DANGER, f"loading it {_does(dangerous)}")
     if unknown:
-        words = f"loading it imports {', '.join(unknown)}"
-        yield Finding(path, "pickle-unknown", Severity.WARNING, words, part)
-    if found.broken:
+        yield place.finding("pickle-unknown", Severity.WARNING, f"loading it {_does(unknown)}")
+    if found.broken and (certain or found.names):
         words = f"breaks off, after it may have run: {found.broken}"
-        yield Finding(path, "broken", Severity.WARNING, words, part)
+        yield place.finding("broken", Severity.WARNING, words)
     if not (dangerous or unknown or found.broken):
         words = "its format can carry code; what it names now only builds values"
-        yield Finding(path, "pickle-present", Severity.NOTICE, words, part)
+        yield place.finding("pickle-present", Severity.NOTICE, words)
 
 
-def _header_problem(stream: IO[bytes], size: int) -> str:
-    """Return what breaks the rules of a safetensors header; "" when all hold."""
-    length = int.from_bytes(stream.read(8), "little")
-    if length > min(HEADER_MAX, size - 8):
-        return "its header is longer than the file or than the format allows"
+def _does(names: Mapping[Name, str]) -> str:
+    calls = [call for call in names.values() if call]
+    imports = [str(name) for name, call in names.items() if not call]
+    parts = [f"calls {', '.join(calls)}"] if calls else []
+    return " and ".join([*parts, f"imports {', '.join(imports)}"] if imports else parts)
+
+
+def _array(place: Place, stream: IO[bytes], size: int) -> Iterator[Finding]:
+    header = arrays.read_header(stream, size)
+    if header.problem:
+        yield place.finding("broken", Severity.WARNING, header.problem)
+    if header.objects:
+        words = "numpy.load unpickles it when allow_pickle is set"
+        yield place.finding("array-objects", Severity.WARNING, words)
+        yield from _pickle(place, stream, certain=True)
+
+
+def _gguf(place: Place, stream: IO[bytes], size: int) -> Iterator[Finding]:
+    if stream.read(4) != gguf.MAGIC:
+        yield place.finding("gguf-header", Severity.WARNING, "it does not begin as GGUF does")
+        return
+    stream.seek(0)
+    header = gguf.read_header(stream, size)
+    if header.problem:
+        yield place.finding("gguf-header", Severity.WARNING, header.problem)
+    for key, text in header.templates.items():
+        yield from configs.template(place, text, key)
+
+
+def _searched(place: Place, stream: IO[bytes]) -> Iterator[Finding]:
+    """HDF5 and TensorFlow graphs, looked through for the few words that matter."""
+    tail = b""
+    operators: set[str] = set()
+    found_lambda = False
+    while piece := stream.read(_CHUNK):
+        data = tail + piece
+        found_lambda = found_lambda or bool(_LAMBDA.search(data))
+        operators |= {match.decode() for match in _OPERATORS.findall(data)}
+        tail = data[-_OVERLAP:]
+    if found_lambda:
+        words = "a Lambda layer is Python bytecode"
+        yield place.finding("keras-lambda", Severity.DANGER, words)
+    if operators:
+        words = f"its graph has {', '.join(sorted(operators))}"
+        yield place.finding("graph-operator", Severity.WARNING, words)
+
+
+def _config(place: Place, stream: IO[bytes], size: int) -> Iterator[Finding]:
+    if size > configs.TEXT_MAX:
+        words = f"a configuration of {size} bytes is not read"
+        yield place.finding("unfinished", Severity.WARNING, words)
+        return
+    yield from configs.read_config(place, place.name.name, stream.read(configs.TEXT_MAX))
+
+
+def _onnx(place: Place, stream: IO[bytes]) -> Iterator[Finding]:
     try:
-        table = json.loads(stream.read(length))
-        spans = sorted(e["data_offsets"] for name, e in table.items() if name != "__metadata__")
-        end = 0
-        for low, high in spans:
-            if low != end or high < low:
-                return "its tensors overlap or leave a gap"
-            end = high
-    except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
-        return "its header is not a table of tensors"
-    return "" if end == size - 8 - length else "its tensors do not fill the file"
+        found = onnx.references(_whole(stream))
+    except onnx.OnnxError as error:
+        yield place.finding("broken", Severity.WARNING, f"no ONNX model: {error}")
+        return
+    if not found.nodes:
+        yield place.finding("broken", Severity.WARNING, "no ONNX model: it has no nodes")
+    for location in sorted(found.locations):
+        if problem := _escape(place.path.parent, location):
+            words = f"tensor data at {location!r} {problem}"
+            yield place.finding("onnx-escape", Severity.DANGER, words)
+    if found.domains:
+        words = f"it needs operators of {', '.join(sorted(found.domains))}"
+        yield place.finding("onnx-custom", Severity.NOTICE, words)
+
+
+def _whole(stream: IO[bytes]) -> memoryview:
+    """Return the content; of a real file mapped, so that large weights are not copied."""
+    try:
+        return memoryview(mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ))
+    except (io.UnsupportedOperation, AttributeError, ValueError, OSError):
+        return memoryview(stream.read(streams.UNPACKED_MAX))
+
+
+def _escape(directory: Path, location: str) -> str:
+    """Return how a location leaves the model's directory; "" when it stays."""
+    path = PurePath(location)
+    if path.is_absolute():
+        return "is an absolute path"
+    if ".." in path.parts:
+        return "climbs out of its directory"
+    there = (directory / path).resolve()
+    return "" if there.is_relative_to(directory.resolve()) else "is a link that leads outside"
