@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from agent.daemon.membership import UNKNOWN_CHILD
 from agent.daemon.registry import Watch
 from agent.errors import AgentError, NotReadyError, UnknownError
 from agent.log import log
@@ -133,8 +134,14 @@ class Handlers:
         return [dict(one.as_json()) for one in released]
 
     def _acknowledge(self, names: set[str]) -> None:
+        members = self._daemon.membership
         for name in names & set(self._daemon.watchers):
-            self._daemon.watchers[name].release()
+            watcher = self._daemon.watchers[name]
+            watcher.release(
+                pid
+                for pid, (number, role) in members.read().items()
+                if number == watcher.found.id and members.role_of(role) == UNKNOWN_CHILD
+            )
 
     def baseline_list(self, _arguments: Arguments) -> list[dict[str, Any]]:
         """One line per workload."""

@@ -36,7 +36,8 @@ class Watcher:
 
     Attributes:
         counts: Verdicts told, by level.
-        released: What an operator saw and gave the workload back for: told again, not acted on.
+        tolerated: Processes that an operator let live at a release, and their children: what they
+            did before is told again and not acted on again. The server itself is not among them.
         fresh: First-seen keys of what was new and is not learned: the kernel is to tell it again.
     """
 
@@ -55,7 +56,7 @@ class Watcher:
     items: list[Item] = field(default_factory=list)
     fresh: list[bytes] = field(default_factory=list)
     recent: deque[Sighting] = field(default_factory=lambda: deque(maxlen=RECENT))
-    released: set[tuple[str, str]] = field(default_factory=set)
+    tolerated: set[int] = field(default_factory=set)
     action: Action | None = None
     assessment: Assessment | None = None
     _grave: list[NovelItem] = field(default_factory=list)
@@ -73,6 +74,8 @@ class Watcher:
         for sighting in sightings:
             self.lineage.learn(sighting)
             self.recent.append(sighting)
+            if sighting.ppid in self.tolerated:
+                self.tolerated.add(sighting.pid)
             item = item_of(sighting, role_of(sighting.role), self.lineage)
             if item is not None:
                 items.append(item)
@@ -85,7 +88,7 @@ class Watcher:
         assessment = self.judge.assess_items(items)
         if assessment is not None:
             if self.held():
-                self._grave += assessment.novel  # its last acts before it stood still
+                self._grave += assessment.novel[:RECENT]  # its last acts before it stood still
             self._consider(assessment, 0)
 
     def _note_key(self, sighting: Sighting, item: Item) -> None:
@@ -128,7 +131,7 @@ class Watcher:
             return Decision(Step.ALERT, decision.wanted, known)
         if decision.step < Step.CONTAIN or self.hands.standing(self.found.id) >= decision.step:
             return decision
-        self._grave += assessment.novel
+        self._grave = [*self._grave, *assessment.novel][-RECENT:]
         first = trigger(assessment.novel)
         since_ns = first.time_ns if first else self.start_ns
         self.action = self.hands.begin(
@@ -138,12 +141,14 @@ class Watcher:
 
     def _was_released(self, assessment: Assessment) -> bool:
         grave = [item for item in assessment.novel if item.level >= Level.MEDIUM]
-        return bool(grave) and all((i.kind.value, i.item) in self.released for i in grave)
+        known = {(item.kind, item.item) for item in self._grave}
+        return bool(grave) and all(
+            item.pid in self.tolerated and (item.kind, item.item) in known for item in grave
+        )
 
-    def release(self) -> None:
-        """An operator gave the workload back: what led to it is theirs to judge from now on."""
-        self.released |= {(item.kind.value, item.item) for item in self._grave}
-        self._grave.clear()
+    def release(self, children: Iterable[int]) -> None:
+        """An operator gave the workload back with these unknown children alive."""
+        self.tolerated = set(children)
 
     def reconfigure(self, settings: Settings, judging: JudgeSettings) -> None:
         """Take other settings from now on; nothing learned is lost."""
