@@ -52,7 +52,8 @@ def _member(
             raise zipfile.BadZipFile(message)
         yield from _names(inner, member.filename)
         with archive.open(member) as part:
-            yield from look(inner, part, member.file_size)
+            found = list(look(inner, part, member.file_size))
+        yield from found
         return
     except streams.BROKEN as error:
         problem = str(error) or type(error).__name__
@@ -61,10 +62,11 @@ def _member(
     yield inner.finding(rule, Severity.WARNING, f"a checking reader refuses it: {problem}")
     try:
         data = streams.raw_member(stream, member)
+        for one in look(inner, io.BytesIO(data), len(data)):
+            if one.severity is Severity.DANGER:
+                yield one
     except streams.BROKEN:
-        return  # said above: nobody can read it
-    found = look(inner, io.BytesIO(data), len(data))
-    yield from (one for one in found if one.severity is Severity.DANGER)
+        return  # said above: it is broken
 
 
 def scan_tar(place: Place, stream: IO[bytes], look: Look) -> Iterator[Finding]:
@@ -96,8 +98,11 @@ def _tar_member(
     part = archive.extractfile(member) if member.isfile() else None
     if part is not None:
         yield from _names(inner, member.name)
-        with part:
-            yield from look(inner, part, member.size)
+        try:
+            with part:
+                yield from look(inner, part, member.size)
+        except streams.BROKEN as error:
+            yield inner.finding("broken", Severity.WARNING, f"it breaks off: {error}")
 
 
 def _names(inner: Place, name: str) -> Iterator[Finding]:

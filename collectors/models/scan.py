@@ -48,20 +48,21 @@ def scan_path(path: Path) -> list[Finding]:
 def look(place: Place, stream: IO[bytes], size: int) -> Iterator[Finding]:
     """Yield what is wrong with `size` bytes that begin here; archives come back to it."""
     try:
-        head = stream.read(_HEAD)
-        stream.seek(0)
-        yield from _by_content(place, stream, size, head)
+        yield from _look(place, stream, size)
     except streams.BROKEN as error:
         words = f"it breaks off: {str(error) or type(error).__name__}"
         yield place.finding("broken", Severity.WARNING, words)
 
 
-def _by_content(place: Place, stream: IO[bytes], size: int, head: bytes) -> Iterator[Finding]:
+def _look(place: Place, stream: IO[bytes], size: int) -> Iterator[Finding]:
+    """Look by content; raises one of streams.BROKEN, which tells an archive to read otherwise."""
+    head = stream.read(_HEAD)
+    stream.seek(0)
     suffix = place.name.suffix.lower()
     if head.startswith(b"PK"):
-        yield from archives.scan_zip(place, stream, look)
+        yield from archives.scan_zip(place, stream, _look)
     elif head[257:262] == b"ustar" or place.name.name.lower().endswith(_TARS):
-        yield from archives.scan_tar(place, stream, look)
+        yield from archives.scan_tar(place, stream, _look)
     elif head.startswith(gguf.MAGIC) or suffix == ".gguf":
         yield from _gguf(place, stream, size)
     elif head.startswith(arrays.MAGIC):
