@@ -66,6 +66,8 @@ class Judge:
             until it is done, since scikit-learn takes seconds to load.
         evidence: The running bet.
         phase: Of the latest window; items between windows are judged in it.
+        recent: Serious novelties; those within ten seconds add up.
+        alarmed: Windows in alarm without a break.
     """
 
     settings: JudgeSettings
@@ -73,8 +75,8 @@ class Judge:
     fit: Fit = fit_here
     evidence: EProcess = field(init=False)
     phase: Phase = Phase.STEADY
-    _recent: deque[NovelItem] = field(default_factory=lambda: deque(maxlen=MAX_RECENT))
-    _alarmed: int = 0
+    recent: deque[NovelItem] = field(default_factory=lambda: deque(maxlen=MAX_RECENT))
+    alarmed: int = 0
 
     def __post_init__(self) -> None:
         """Bet at the pace a restored baseline was calibrated for."""
@@ -135,7 +137,7 @@ class Judge:
 
     def _remember(self, novel: Iterable[NovelItem]) -> None:
         if self.baseline.state is not BaselineState.LEARNING:
-            self._recent.extend(new for new in novel if new.level >= Level.MEDIUM)
+            self.recent.extend(new for new in novel if new.level >= Level.MEDIUM)
 
     def _level_of(self, novel: Sequence[NovelItem], state: BaselineState) -> Level:
         """Return the level of items together with those shortly before.
@@ -147,7 +149,7 @@ class Judge:
         if state is BaselineState.LEARNING or level < Level.MEDIUM:
             return level
         latest = max(new.time_ns for new in novel)
-        near = [new for new in (*self._recent, *novel) if latest - new.time_ns <= TOGETHER_NS]
+        near = [new for new in (*self.recent, *novel) if latest - new.time_ns <= TOGETHER_NS]
         kinds = {new.kind for new in near if new.level >= Level.MEDIUM}
         if len(kinds) > 1 and any(new.level >= Level.HIGH for new in near):
             return Level.CRITICAL
@@ -213,7 +215,7 @@ class Judge:
         ):
             return Level.HIGH
         if crash is not None and crash.value > crash.learned_high:
-            self._recent.append(_crash(window))
+            self.recent.append(_crash(window))
             return Level.MEDIUM
         return Level.INFO
 
@@ -223,8 +225,8 @@ class Judge:
         return self.baseline.resources.shares(features.vector(window.features))
 
     def _question_if_lasting(self, spent: float) -> None:
-        self._alarmed = self._alarmed + 1 if spent >= 1 else 0
-        if self._alarmed >= QUESTION_WINDOWS and self.baseline.state is BaselineState.GUARDING:
+        self.alarmed = self.alarmed + 1 if spent >= 1 else 0
+        if self.alarmed >= QUESTION_WINDOWS and self.baseline.state is BaselineState.GUARDING:
             self.baseline.question("its readings have left the learnt range for good")
 
     def _assessment(  # noqa: PLR0913 - the fields of an assessment

@@ -15,6 +15,7 @@ from agent.cli import (
     evaluation,
     keys,
     models,
+    recording,
     verdicts,
     watching,
 )
@@ -44,5 +45,6 @@ for group in (
     configuration,
     evaluation,
     models,
+    recording,
 ):
     group.add(app)

@@ -1,0 +1,125 @@
+"""What the detectors were given, as plain values and back."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, astuple
+from typing import Any
+
+import numpy as np
+
+from detectors.assessment import Level, NovelItem
+from detectors.judge import Judge
+from detectors.settings import JudgeSettings
+from detectors.window import Grams, Item, ItemKind, Phase, Window
+
+Plain = list[Any]
+
+
+def pack_item(item: Item) -> Plain:
+    """Return an item as plain values."""
+    return [
+        item.kind.value,
+        item.item,
+        item.role,
+        item.time_ns,
+        item.pid,
+        item.exe,
+        sorted(item.marks),
+        item.count,
+    ]
+
+
+def unpack_item(plain: Plain) -> Item:
+    """Return the item that `pack_item` was given."""
+    kind, item, role, time_ns, pid, exe, marks, count = plain
+    return Item(ItemKind(kind), item, role, time_ns, pid, exe, frozenset(marks), count)
+
+
+def pack_window(window: Window) -> Plain:
+    """Return a window as plain values."""
+    return [
+        window.workload,
+        window.start_ns,
+        window.length_s,
+        window.phase.value,
+        window.lost,
+        dict(window.features),
+        [[one.role, _bytes(one.words), _bytes(one.counts)] for one in window.grams],
+        [pack_item(item) for item in window.items],
+    ]
+
+
+def unpack_window(plain: Plain) -> Window:
+    """Return the window that `pack_window` was given."""
+    workload, start_ns, length_s, phase, lost, features, grams, items = plain
+    return Window(
+        workload,
+        start_ns,
+        length_s,
+        Phase(phase),
+        lost,
+        features,
+        tuple(Grams(role, _numbers(words), _numbers(counts)) for role, words, counts in grams),
+        tuple(unpack_item(item) for item in items),
+    )
+
+
+def pack_settings(settings: JudgeSettings) -> dict[str, Any]:
+    """Return a judge's settings by name."""
+    return asdict(settings)
+
+
+def unpack_settings(plain: Mapping[str, Any]) -> JudgeSettings:
+    """Return the settings that `pack_settings` was given."""
+    return JudgeSettings(**plain)
+
+
+def pack_judge(judge: Judge) -> dict[str, Any]:
+    """Return everything the next verdict depends on: settings, baseline, and what is recent."""
+    return {
+        "settings": pack_settings(judge.settings),
+        "baseline": judge.baseline.to_bytes(),
+        "shown": {role: _bytes(words) for role, words in judge.baseline.sequences.shown.items()},
+        "evidence": [judge.evidence.stride, dict(judge.evidence.channels), judge.evidence.skipped],
+        "phase": judge.phase.value,
+        "recent": [list(astuple(novel)) for novel in judge.recent],
+        "alarmed": judge.alarmed,
+    }
+
+
+def restore_memory(judge: Judge, plain: Mapping[str, Any]) -> None:
+    """Give a judge over the packed baseline what was recent when `pack_judge` was called."""
+    shown = {role: _numbers(words) for role, words in plain["shown"].items()}
+    judge.baseline.sequences.shown = shown
+    stride, channels, skipped = plain["evidence"]
+    judge.evidence.stride, judge.evidence.skipped = stride, skipped
+    judge.evidence.channels = dict(channels)
+    judge.phase = Phase(plain["phase"])
+    judge.recent.extend(_novel(one) for one in plain["recent"])
+    judge.alarmed = plain["alarmed"]
+
+
+def _novel(plain: Plain) -> NovelItem:
+    kind, item, sensitive, count, pid, role, reason, techniques, time_ns, exe, level = plain
+    return NovelItem(
+        kind=ItemKind(kind),
+        item=item,
+        sensitive=sensitive,
+        count=count,
+        pid=pid,
+        role=role,
+        reason=reason,
+        techniques=tuple(techniques),
+        time_ns=time_ns,
+        exe=exe,
+        level=Level(level),
+    )
+
+
+def _bytes(numbers: np.ndarray[Any, np.dtype[np.uint64]]) -> bytes:
+    return np.ascontiguousarray(numbers, "<u8").tobytes()
+
+
+def _numbers(raw: bytes) -> np.ndarray[tuple[int], np.dtype[np.uint64]]:
+    return np.frombuffer(raw, "<u8").astype(np.uint64)

@@ -1,0 +1,118 @@
+"""Where the daemon lets a recording listen: between what it sees and what judges it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from agent.recording import facts
+from agent.recording.errors import RecordingRunsError
+from agent.recording.recorder import Recorder
+from detectors.assessment import BaselineState
+from detectors.settings import JudgeSettings
+from detectors.window import Item, Window
+
+if TYPE_CHECKING:
+    from agent.daemon.watcher import Watcher
+
+_NS = 1_000_000_000
+
+
+@dataclass(slots=True)
+class Tap:
+    """Passes on what judges are given, while somebody records. All of it in the daemon's loop.
+
+    Attributes:
+        ended: The latest recording that ended; its last records may still be on their way.
+    """
+
+    ended: Recorder | None = None
+    _recorder: Recorder | None = None
+    _until_ns: int = 0
+    _begun: set[str] = field(default_factory=set)
+
+    @property
+    def path(self) -> Path | None:
+        """Where a recording is written to now."""
+        return None if self._recorder is None else self._recorder.path
+
+    def start(self, path: Path, for_s: float, watchers: Iterable[Watcher]) -> None:
+        """Begin a recording that ends by itself after `for_s` seconds.
+
+        Raises:
+            RecordingRunsError: One is under way.
+            RecordingPathError: The file cannot be made.
+        """
+        if self._recorder is not None:
+            raise RecordingRunsError(self._recorder.path)
+        self._recorder = Recorder(path)
+        self._until_ns = time.monotonic_ns() + round(for_s * _NS)
+        self.ended = None
+        for watcher in watchers:
+            self.judging(watcher)
+
+    def stop(self) -> Recorder | None:
+        """End the recording, if there is one; returns the latest, to wait for outside the loop."""
+        if self._recorder is not None:
+            self._recorder.end()
+            self.ended, self._recorder = self._recorder, None
+            self._begun.clear()
+        return self.ended
+
+    def tick(self, now_ns: int) -> None:
+        """End a recording whose time is over."""
+        if self._recorder is not None and now_ns >= self._until_ns:
+            self.stop()
+
+    def judging(self, watcher: Watcher) -> None:
+        """A workload is judged from here on, by this baseline."""
+        if self._recorder is None:
+            return
+        origin, telling = watcher.origin, watcher.telling
+        start: dict[str, Any] = facts.pack_judge(watcher.judge) | {
+            "host": origin.host,
+            "engine": origin.engine,
+            "offset_ns": origin.offset_ns,
+            "told": [int(telling.level), telling.told_ns],
+            "acts": [[*act, told_ns] for act, told_ns in telling.acts.items()],
+        }
+        name = origin.workload
+        self._begun.add(name)
+        self._recorder.offer(lambda: ["judge", name, start])
+
+    def items(self, watcher: Watcher, items: Sequence[Item]) -> None:
+        """Items are about to be judged at once."""
+        if self._recorder is None:
+            return
+        if watcher.origin.workload not in self._begun:
+            self.judging(watcher)
+        name, kept = watcher.origin.workload, tuple(items)
+        self._recorder.offer(lambda: ["items", name, [facts.pack_item(item) for item in kept]])
+
+    def window(self, watcher: Watcher, window: Window) -> None:
+        """A window is about to be judged."""
+        if self._recorder is None:
+            return
+        if watcher.origin.workload not in self._begun:
+            self.judging(watcher)
+        self._recorder.offer(lambda: ["window", facts.pack_window(window)])
+
+    def judged(self, name: str, state: BaselineState, *, acted: bool) -> None:
+        """The window was judged: where its baseline stands now, and whether a step was taken."""
+        if self._recorder is not None:
+            label = state.value
+            self._recorder.offer(lambda: ["judged", name, label, acted])
+
+    def approved(self, name: str, items: Sequence[Item]) -> None:
+        """An operator took items in as normal."""
+        if self._recorder is not None:
+            kept = tuple(items)
+            self._recorder.offer(lambda: ["approved", name, [facts.pack_item(i) for i in kept]])
+
+    def settings(self, name: str, settings: JudgeSettings) -> None:
+        """An operator changed the settings."""
+        if self._recorder is not None:
+            self._recorder.offer(lambda: ["settings", name, facts.pack_settings(settings)])
