@@ -45,6 +45,7 @@ EVENTS: Final = (
     "control.stopped",
     "probes.missing",
     "probes.not_carried_over",
+    "probes.refused",
     "records.failed",
     "response.failed",
     "sensor.blind",

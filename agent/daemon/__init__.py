@@ -39,6 +39,7 @@ def run(settings: Settings, read_settings: Callable[[], Settings]) -> None:
 
 
 def _open_sensor(settings: Settings) -> Sensor:
+    from agent.log import log  # noqa: PLC0415
     from probes.errors import ProbeError  # noqa: PLC0415
     from probes.loader import Sensor  # noqa: PLC0415
 
@@ -47,8 +48,10 @@ def _open_sensor(settings: Settings) -> Sensor:
     except PermissionError as error:
         raise PrivilegeError(f"Writing {settings.paths.pins}") from error
     except ProbeError as error:
-        if error.number in (errno.EPERM, errno.EACCES):
+        # EACCES is the verifier's word about a program, EPERM the kernel's about us.
+        if error.number == errno.EPERM:
             raise PrivilegeError("Loading probes into the kernel") from error
+        log.error("probes.refused", act=error.act, why=error.reason, details=error.details[-20:])
         raise KernelError(str(error)) from error
     except OSError as error:
         raise KernelError(f"{settings.paths.pins}: {error.strerror}") from error

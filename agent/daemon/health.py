@@ -29,7 +29,7 @@ RECENT_S: Final = 60.0
 SLOW_REST_S: Final = 0.05
 """Over the budget, records are read at most 20 times a second."""
 
-COSTLY_ROUNDS: Final = 6
+COSTLY_ROUNDS: Final = 12
 """Health checks over the processor budget, in a row, before the agent takes a step back."""
 
 
