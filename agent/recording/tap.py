@@ -6,19 +6,35 @@ import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
+from agent.daemon.telling import Telling
+from agent.daemon.verdicts import Origin
 from agent.recording import facts
 from agent.recording.errors import RecordingRunsError
 from agent.recording.recorder import Recorder
 from detectors.assessment import BaselineState
+from detectors.judge import Judge
 from detectors.settings import JudgeSettings
 from detectors.window import Item, Window
 
-if TYPE_CHECKING:
-    from agent.daemon.watcher import Watcher
-
 _NS = 1_000_000_000
+
+
+class Judging(Protocol):
+    """One workload as it is judged: the daemon's watcher."""
+
+    @property
+    def origin(self) -> Origin:
+        """Whose verdicts they are."""
+
+    @property
+    def judge(self) -> Judge:
+        """Who judges."""
+
+    @property
+    def telling(self) -> Telling:
+        """What was told."""
 
 
 @dataclass(slots=True)
@@ -39,7 +55,7 @@ class Tap:
         """Where a recording is written to now."""
         return None if self._recorder is None else self._recorder.path
 
-    def start(self, path: Path, for_s: float, watchers: Iterable[Watcher]) -> None:
+    def start(self, path: Path, for_s: float, watchers: Iterable[Judging]) -> None:
         """Begin a recording that ends by itself after `for_s` seconds.
 
         Raises:
@@ -67,7 +83,7 @@ class Tap:
         if self._recorder is not None and now_ns >= self._until_ns:
             self.stop()
 
-    def judging(self, watcher: Watcher) -> None:
+    def judging(self, watcher: Judging) -> None:
         """A workload is judged from here on, by this baseline."""
         if self._recorder is None:
             return
@@ -83,7 +99,7 @@ class Tap:
         self._begun.add(name)
         self._recorder.offer(lambda: ["judge", name, start])
 
-    def items(self, watcher: Watcher, items: Sequence[Item]) -> None:
+    def items(self, watcher: Judging, items: Sequence[Item]) -> None:
         """Items are about to be judged at once."""
         if self._recorder is None:
             return
@@ -92,7 +108,7 @@ class Tap:
         name, kept = watcher.origin.workload, tuple(items)
         self._recorder.offer(lambda: ["items", name, [facts.pack_item(item) for item in kept]])
 
-    def window(self, watcher: Watcher, window: Window) -> None:
+    def window(self, watcher: Judging, window: Window) -> None:
         """A window is about to be judged."""
         if self._recorder is None:
             return
