@@ -21,6 +21,7 @@ enum limit {
 	GRAM_LENGTH = 7,       /* calls in one word */
 	GRAM_BITS = 9,         /* each is number + 1; 0: before the thread's first call */
 	SYSCALL_FOREIGN = 510, /* made through the 32-bit or x32 entry */
+	RING_CALL = 512,       /* and up: an io_uring operation, by its own number */
 };
 
 enum event_kind {
@@ -33,20 +34,31 @@ enum event_kind {
 	EVENT_MAPPING = 7, /* mapping_event: first executable mapping */
 	EVENT_SYSCALL = 8, /* syscall_event: a sensitive call */
 	EVENT_DENIED = 9,  /* peer_event: refused because the workload is contained */
-	EVENT_MAX = 10,
+	EVENT_NAME = 10,   /* name_event: first question for a host name, over DNS */
+	EVENT_MAX = 11,
 };
 
 enum event_flag {
-	FLAG_TRUNCATED = 1,    /* the path's beginning is missing; its end is here */
-	FLAG_DELETED = 2,      /* the file had no name left */
-	FLAG_CREATED = 4,      /* this open created the file */
-	FLAG_WRITE = 8,        /* opened for writing */
-	FLAG_READ = 16,        /* opened for reading */
-	FLAG_ANONYMOUS = 32,   /* executable memory without a file */
+	FLAG_TRUNCATED = 1,     /* the path's beginning is missing; its end is here */
+	FLAG_DELETED = 2,       /* the file had no name left */
+	FLAG_CREATED = 4,       /* this open created the file */
+	FLAG_WRITE = 8,         /* opened for writing */
+	FLAG_READ = 16,         /* opened for reading */
+	FLAG_ANONYMOUS = 32,    /* executable memory without a file */
 	FLAG_STDIO_SOCKET = 64, /* standard input, output or error is a socket at exec */
-	FLAG_UNREADABLE = 128, /* a kernel read failed: the text is incomplete */
-	FLAG_PROTECT = 256,    /* made executable by mprotect, not by mmap */
-	FLAG_FOREIGN = 512,    /* 32-bit or x32 entry */
+	FLAG_UNREADABLE = 128,  /* a kernel read failed: the text is incomplete */
+	FLAG_PROTECT = 256,     /* made executable by mprotect, not by mmap */
+	FLAG_FOREIGN = 512,     /* 32-bit or x32 entry */
+	FLAG_RING = 1024,       /* by io_uring */
+};
+
+/* Variables that change whose code a new program runs. */
+enum environment_flag {
+	ENVIRONMENT_PRELOAD = 1,
+	ENVIRONMENT_AUDIT = 2,
+	ENVIRONMENT_LIBRARY_PATH = 4,
+	ENVIRONMENT_PYTHON = 8,  /* PYTHONPATH, PYTHONHOME, PYTHONSTARTUP */
+	ENVIRONMENT_UNREAD = 16, /* not all of it was looked at */
 };
 
 enum peer_direction {
@@ -59,14 +71,14 @@ enum peer_direction {
 
 /* Why something is missing. Counted per workload and CPU, never silent. */
 enum loss_reason {
-	LOSS_RING_FULL = 0,    /* no room for a record */
-	LOSS_SEEN_FULL = 1,    /* the first-seen set refused a key: may repeat */
-	LOSS_GRAMS_FULL = 2,   /* a 7-gram could not be counted */
-	LOSS_TASK_STORAGE = 3, /* a task could not be tagged: unseen from here on */
-	LOSS_MEMBERS_FULL = 4, /* a process could not be listed as a member */
-	LOSS_READ_FAULT = 5,   /* kernel memory could not be read */
+	LOSS_RING_FULL = 0,      /* no room for a record */
+	LOSS_SEEN_FULL = 1,      /* the first-seen set refused a key: may repeat */
+	LOSS_GRAMS_FULL = 2,     /* a 7-gram could not be counted */
+	LOSS_TASK_STORAGE = 3,   /* a task could not be tagged: unseen from here on */
+	LOSS_MEMBERS_FULL = 4,   /* a process could not be listed as a member */
+	LOSS_READ_FAULT = 5,     /* kernel memory could not be read */
 	LOSS_SOCKET_STORAGE = 6, /* a socket could not be tagged */
-	LOSS_STOP_FAILED = 7,  /* a contained task could not be signalled */
+	LOSS_STOP_FAILED = 7,    /* a contained task could not be signalled */
 	LOSS_MAX = 8,
 };
 
@@ -76,18 +88,18 @@ enum counter {
 	COUNT_FORKS = 1,
 	COUNT_EXECS = 2,
 	COUNT_EXITS = 3,
-	COUNT_CRASHES = 4,         /* thread groups ended by a fatal signal */
+	COUNT_CRASHES = 4, /* thread groups ended by a fatal signal */
 	COUNT_OPENS = 5,
 	COUNT_CONNECTS = 6,
 	COUNT_ACCEPTS = 7,
-	COUNT_READ_BYTES = 8,      /* returned by read-like calls, files and sockets alike */
+	COUNT_READ_BYTES = 8, /* returned by read-like calls, files and sockets alike */
 	COUNT_WRITE_BYTES = 9,
 	COUNT_SENT_ACCEPTED = 10,  /* IP bytes out on sockets the workload accepted */
 	COUNT_SENT_INITIATED = 11, /* IP bytes out on sockets the workload opened itself */
 	COUNT_RECEIVED = 12,       /* IP bytes in */
 	COUNT_DENIED = 13,
-	COUNT_STOPPED = 14,        /* stop signals sent to contained tasks */
-	COUNT_FAILED_CALLS = 15,   /* calls that returned an error */
+	COUNT_STOPPED = 14,      /* stop signals sent to contained tasks */
+	COUNT_FAILED_CALLS = 15, /* calls that returned an error */
 	COUNT_MAX = 16,
 };
 
@@ -140,7 +152,9 @@ struct args_event {
 	struct event_header hdr;
 	__u32 bytes; /* in text */
 	__u32 total; /* in the process */
-	__u64 reserved[3];
+	__u32 environment; /* environment_flag */
+	__u32 unused;
+	__u64 reserved[2];
 	char text[PATH_BYTES]; /* separated by NUL */
 };
 
@@ -188,6 +202,15 @@ struct peer_event {
 	__u32 reserved[5];
 };
 
+struct name_event {
+	struct event_header hdr;
+	__u16 protocol;
+	__u16 bytes; /* in name */
+	__u32 unused;
+	__u64 reserved[3];
+	char name[PATH_BYTES]; /* as in the question: each part behind its length; lower case */
+};
+
 struct syscall_event {
 	struct event_header hdr;
 	__u64 args[SYSCALL_ARGS];
@@ -218,17 +241,17 @@ struct gram_key {
 };
 
 struct seen_key {
-	__u64 first; /* inode, or the upper half of an address */
+	__u64 first;  /* inode, or the upper half of an address */
 	__u64 second; /* the lower half */
 	__u32 workload;
-	__u32 dev;   /* or the port */
+	__u32 dev;        /* or the port */
 	__u32 generation; /* or family and protocol */
 	__u16 role;
 	__u8 kind;   /* event_kind */
 	__u8 access; /* read, write, create; or direction */
 };
 
-struct containment { /* per workload id; the only thing response writes in the kernel */
+struct containment {    /* per workload id; the only thing response writes in the kernel */
 	__u64 until_ns; /* CLOCK_MONOTONIC; 0: no end */
 	__u32 level;
 	__u32 reserved;
@@ -237,6 +260,12 @@ struct containment { /* per workload id; the only thing response writes in the k
 struct socket_state {
 	__u32 workload;
 	__u32 origin;
+};
+
+struct file_key { /* a file, or a directory for all below it */
+	__u64 ino;
+	__u32 dev; /* as the kernel numbers it: major << 20 | minor */
+	__u32 reserved;
 };
 
 struct meta {
@@ -253,6 +282,7 @@ RECORD_SIZE(struct exit_event);
 RECORD_SIZE(struct file_event);
 RECORD_SIZE(struct mapping_event);
 RECORD_SIZE(struct peer_event);
+RECORD_SIZE(struct name_event);
 RECORD_SIZE(struct syscall_event);
 _Static_assert(sizeof(struct event_header) == 72, "header");
 _Static_assert(sizeof(struct seen_key) == 32, "seen_key");

@@ -13,6 +13,7 @@ import os
 import shutil
 from contextlib import ExitStack
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -40,10 +41,14 @@ MAPS: Final = (
     "sockets",
     "meta",
     "ring",
+    "sensitive",
 )
 ITERATORS: Final = ("adopt_tasks", "adopt_sockets")
 _PORT_RANGE: Final = Path("/proc/sys/net/ipv4/ip_local_port_range")
+_KERNEL_BTF: Final = Path("/sys/kernel/btf/vmlinux")
+_RING_SECTION: Final = "tp_btf/io_uring_"
 _CGROUP_SECTION: Final = "cgroup"
+_LSM_ORDER: Final = Path("/sys/kernel/security/lsm")
 _META_KEY: Final = bytes(4)
 
 
@@ -65,7 +70,7 @@ def cgroup_root() -> Path:
     """
     for line in Path("/proc/self/mountinfo").read_text().splitlines():
         fields, _, tail = line.partition(" - ")
-        if tail.split()[0] == "cgroup2":
+        if tail.startswith("cgroup2 "):
             return Path(fields.split()[4])
     raise ProbeError("find cgroup v2", "not mounted: mount -t cgroup2 none /sys/fs/cgroup")
 
@@ -73,6 +78,59 @@ def cgroup_root() -> Path:
 def digest(path: Path) -> bytes:
     """SHA-256 of an object file: which probes these are."""
     return hashlib.sha256(path.read_bytes()).digest()
+
+
+def is_guard(program: str) -> bool:
+    """Whether a program denies before the act: those of guard.bpf.c, on LSM hooks."""
+    return program.startswith("guard_")
+
+
+def guard_works(path: Path = OBJECT) -> bool:
+    """Whether this kernel runs BPF LSM programs, proved by attaching one for a moment.
+
+    The list of security modules alone does not tell: a locked-down kernel may have `bpf`
+    in it and refuse every trampoline.
+    """
+    if "bpf" not in _security_modules():
+        return False
+    opened = libbpf.Object(path)
+    guards = [name for name in opened.programs if is_guard(name)]
+    for name in opened.programs:
+        if name not in guards[:1]:
+            opened.skip(name)
+    try:
+        opened.load()
+        opened.attach(guards[0]).close()
+    except ProbeError:
+        return False
+    finally:
+        opened.close()
+    return True
+
+
+def _security_modules() -> list[str]:
+    try:
+        return _LSM_ORDER.read_text("ascii").strip().split(",")
+    except OSError:  # securityfs is not mounted: then nobody can say, and trace is the answer
+        return []
+
+
+def _has_hook(section: str) -> bool:
+    """False for a tracepoint of io_uring that this kernel calls otherwise, or does not have."""
+    return not section.startswith(_RING_SECTION) or _has_tracepoint(section.partition("/")[2])
+
+
+@cache
+def _has_tracepoint(name: str) -> bool:
+    return b"\0btf_trace_%s\0" % name.encode() in _KERNEL_BTF.read_bytes()
+
+
+def _wanted(path: Path) -> set[str]:
+    """The programs of an object that this kernel's tier runs."""
+    opened = libbpf.Object(path)
+    names = {name for name in opened.programs if _has_hook(opened.section(name))}
+    opened.close()
+    return names if guard_works(path) else {name for name in names if not is_guard(name)}
 
 
 def remove(pins: Path) -> None:
@@ -85,6 +143,7 @@ class Sensor:
 
     def __init__(self, pins: Path, path: Path, *, resumed: bool, notes: tuple[str, ...]) -> None:
         self.pins = pins
+        self.tier = "guard" if any(map(is_guard, self.links())) else "trace"
         self.schema: Schema = schema.load(path)
         self.maps = {name: BpfMap.pinned(pins, name) for name in MAPS}
         self.ring = Ring(self.maps["ring"], self.schema)
@@ -102,9 +161,10 @@ class Sensor:
         if not path.exists():
             raise ProbeError(f"open {path}", "not built (make build)")
         pins.mkdir(parents=True, exist_ok=True, mode=0o700)
-        if _attached(pins, path):
+        wanted = _wanted(path)
+        if _attached(pins, path, wanted):
             return cls(pins, path, resumed=True, notes=())
-        notes = _install(pins, path)
+        notes = _install(pins, path, wanted)
         return cls(pins, path, resumed=False, notes=notes)
 
     def adopt(self) -> int:
@@ -134,8 +194,8 @@ class Sensor:
             each.close()
 
 
-def _attached(pins: Path, path: Path) -> bool:
-    """True if exactly this object is attached under `pins`."""
+def _attached(pins: Path, path: Path, wanted: set[str]) -> bool:
+    """True if exactly these programs of this object are attached under `pins`."""
     links = pins / LINKS
     try:
         meta = BpfMap.pinned(pins, "meta")
@@ -143,17 +203,14 @@ def _attached(pins: Path, path: Path) -> bool:
         return False
     stored = np.frombuffer(meta.get(_META_KEY) or b"", schema.load(path).dtype("meta"))
     meta.close()
-    opened = libbpf.Object(path)
-    wanted = set(opened.programs)
-    opened.close()
     same = len(stored) == 1 and stored["digest"][0].tobytes() == digest(path)
     return same and links.is_dir() and wanted == {entry.name for entry in links.iterdir()}
 
 
-def _install(pins: Path, path: Path) -> tuple[str, ...]:
+def _install(pins: Path, path: Path, wanted: set[str]) -> tuple[str, ...]:
     notes: list[str] = []
     try:
-        loaded = _load(pins, path)
+        loaded = _load(pins, path, wanted)
     except ProbeError as error:
         # A map of an older layout: the kernel cannot change it in place.
         if error.number not in (errno.EINVAL, errno.EEXIST) or not (pins / "meta").exists():
@@ -161,14 +218,14 @@ def _install(pins: Path, path: Path) -> tuple[str, ...]:
         notes.append("older maps had another layout: counts and first-seen sets begin anew")
         remove(pins)
         pins.mkdir(mode=0o700)
-        loaded = _load(pins, path)
+        loaded = _load(pins, path, wanted)
     shutil.rmtree(pins / LINKS, ignore_errors=True)
     (pins / LINKS).mkdir(mode=0o700)
     with ExitStack() as stack:
         stack.callback(loaded.close)
         root = os.open(cgroup_root(), os.O_RDONLY | os.O_DIRECTORY)
         stack.callback(os.close, root)
-        for program in loaded.programs:
+        for program in sorted(wanted):
             in_cgroup = loaded.section(program).startswith(_CGROUP_SECTION)
             link = loaded.attach(program, root if in_cgroup else None)
             link.pin(pins / LINKS / program)
@@ -177,7 +234,7 @@ def _install(pins: Path, path: Path) -> tuple[str, ...]:
     return tuple(notes)
 
 
-def _load(pins: Path, path: Path) -> libbpf.Object:
+def _load(pins: Path, path: Path, wanted: set[str]) -> libbpf.Object:
     opened = libbpf.Object(path)
     types = schema.load(path)
     low, high = (int(port) for port in _PORT_RANGE.read_text().split())
@@ -185,6 +242,8 @@ def _load(pins: Path, path: Path) -> libbpf.Object:
     for name, value in (("ephemeral_low", low), ("ephemeral_high", high)):
         offset, size = types.variable(".rodata", name)
         settings[offset : offset + size] = list(value.to_bytes(size, "little"))
+    for program in set(opened.programs) - wanted:
+        opened.skip(program)
     opened.pin_maps(pins)
     try:
         opened.load()

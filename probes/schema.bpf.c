@@ -8,6 +8,7 @@ struct schema {
 	enum limit limit;
 	enum event_kind event_kind;
 	enum event_flag event_flag;
+	enum environment_flag environment_flag;
 	enum peer_direction peer_direction;
 	enum loss_reason loss_reason;
 	enum counter counter;
@@ -20,6 +21,7 @@ struct schema {
 	struct file_event file_event;
 	struct mapping_event mapping_event;
 	struct peer_event peer_event;
+	struct name_event name_event;
 	struct syscall_event syscall_event;
 	struct task_state task_state;
 	struct member member;
@@ -27,6 +29,7 @@ struct schema {
 	struct seen_key seen_key;
 	struct containment containment;
 	struct socket_state socket_state;
+	struct file_key file_key;
 	struct meta meta;
 };
 

@@ -1,0 +1,52 @@
+"""Which files a contained workload may not open: told to the kernel by inode, not by name.
+
+A directory stands for everything below it, also for what is made there later. A name
+that is replaced by another file must be marked anew: call `mark` again.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from probes.maps import BpfMap
+    from probes.schema import Schema
+
+_MINOR_BITS = 20  # include/linux/kdev_t.h: how the kernel numbers devices inside
+
+
+def mark(sensitive: BpfMap, schema: Schema, paths: Iterable[str]) -> int:
+    """Adds files and directories to the kernel's set; returns how many of them exist.
+
+    Links are followed: what a name leads to is what an open would reach.
+
+    Raises:
+        ProbeError: the set takes no more.
+    """
+    count = 0
+    for path in paths:
+        try:
+            found = os.stat(path)  # noqa: PTH116 - thousands of paths, and no use for a Path
+        except OSError:  # absent, or behind something absent: nothing that could be opened
+            continue
+        sensitive.set(_key(schema, found), b"\1")
+        count += 1
+    return count
+
+
+def clear(sensitive: BpfMap) -> None:
+    """Forgets every file."""
+    keys, _ = sensitive.items()
+    sensitive.delete_many(keys)
+
+
+def _key(schema: Schema, found: os.stat_result) -> bytes:
+    key = np.zeros(1, schema.dtype("file_key"))
+    key["ino"] = found.st_ino
+    key["dev"] = os.major(found.st_dev) << _MINOR_BITS | os.minor(found.st_dev)
+    return key.tobytes()

@@ -1,0 +1,188 @@
+"""In the machine: every act in a tight loop, free, contained and released; a table of what came.
+
+Run by tests/vm/guard.py, which compiled the program that acts.
+"""
+
+import os
+import socket
+import subprocess
+import tempfile
+import threading
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+
+from agent.response.containment import Step
+from agent.response.pinned import PinnedSwitch
+from probes.loader import Sensor, remove
+from probes.sensitive import mark
+
+ACTS: Final = Path(__file__).with_name("build") / "acts"
+PINS: Final = Path("/sys/fs/bpf/inferward-guard")
+TIGHT_S: Final = "0.3"
+WORKLOAD: Final = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Act:
+    """One row: what is tried, and whether a contained workload may still do it."""
+
+    name: str
+    arguments: tuple[str, ...] = ()
+    kept: bool = False
+    note: str = ""
+
+
+class Stage:
+    """What there is to act on: files, listeners that drain, a stranger."""
+
+    def __init__(self, folder: Path, stack: ExitStack) -> None:
+        """Set all of it up; `stack` takes it down."""
+        self.folder = folder
+        self.plain = self._file("plain")
+        self.below = self._file("credentials/deep/token")
+        self.listed = self._file("listed")
+        self.stranger = stack.enter_context(subprocess.Popen(["sleep", "600"]))
+        stack.callback(self.stranger.kill)
+        self.tcp = self._listen(socket.AF_INET, socket.SOCK_STREAM, ("127.0.0.1", 0), stack)
+        self.udp = self._listen(socket.AF_INET, socket.SOCK_DGRAM, ("127.0.0.1", 0), stack)
+        self.stream = self._listen(socket.AF_UNIX, socket.SOCK_STREAM, f"{folder}/stream", stack)
+        self.datagram = self._listen(socket.AF_UNIX, socket.SOCK_DGRAM, f"{folder}/dgram", stack)
+
+    def _file(self, name: str) -> str:
+        path = self.folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(bytes(4096))
+        return str(path)
+
+    def _listen(
+        self, family: int, kind: int, address: tuple[str, int] | str, stack: ExitStack
+    ) -> str:
+        listener = stack.enter_context(socket.socket(family, kind))
+        listener.bind(address)
+        if kind == socket.SOCK_STREAM:
+            listener.listen(64)
+        threading.Thread(target=_drain, args=(listener, kind), daemon=True).start()
+        name = listener.getsockname()
+        return str(name[1]) if family == socket.AF_INET else str(name)
+
+    def acts(self) -> tuple[Act, ...]:
+        """Every row of the table."""
+        pid = str(self.stranger.pid)
+        fresh = str(self.folder / "new")
+        return (
+            Act("exec"),
+            Act("mmap-file"),
+            Act("mmap-anonymous"),
+            Act("mprotect"),
+            Act("open-write", (self.plain,)),
+            Act("open-truncate", (self.plain,)),
+            Act("open-create", (fresh,)),
+            Act("rename", (self.plain, f"{self.plain}.moved")),
+            Act("link", (self.plain,)),
+            Act("symlink", (fresh,)),
+            Act("mkdir", (fresh,)),
+            Act("chmod", (self.plain,)),
+            Act("open-read", (self.listed,), note="a sensitive file"),
+            Act("open-read", (self.below,), note="below a sensitive directory"),
+            Act("ptrace", (pid,)),
+            Act("vm-read", (pid, _mapped(self.stranger.pid))),
+            Act("open-read", (f"/proc/{pid}/mem",), note="a stranger's memory"),
+            Act("kill", (pid,)),
+            Act("connect-inet", (self.tcp,)),
+            Act("connect-unix", (self.stream,)),
+            Act("bind-stream"),
+            Act("bind-datagram"),
+            Act("bind-unix", (fresh,)),
+            Act("listen"),
+            Act("send-inet", (self.udp,)),
+            Act("send-unix", (self.datagram,)),
+            Act("send-stream", (self.stream,), note="connected before"),
+            Act("send-packet"),
+            Act("bpf", (str(PINS / "contained"),)),
+            Act("mount", (str(self.folder / "credentials"),)),
+            Act("open-read", (self.plain,), kept=True),
+            Act("append", (self.plain,), kept=True, note="opened before"),
+            Act("kill-own", kept=True),
+            Act("socketpair", kept=True),
+        )
+
+
+def _drain(listener: socket.socket, kind: int) -> None:
+    if kind == socket.SOCK_DGRAM:
+        while listener.recv(16):
+            pass
+    while True:
+        client, _ = listener.accept()
+        threading.Thread(target=_read_out, args=(client,), daemon=True).start()
+
+
+def _read_out(client: socket.socket) -> None:
+    with client:
+        try:
+            while client.recv(65536):
+                pass
+        except ConnectionResetError:
+            return
+
+
+def _mapped(pid: int) -> str:
+    return Path(f"/proc/{pid}/maps").read_text().partition("-")[0]
+
+
+def try_act(act: Act, sensor: Sensor, switch: PinnedSwitch) -> tuple[str, bool]:
+    """Run one act through its three phases; the row to print, and whether it is as it must be."""
+    with subprocess.Popen(
+        [ACTS, act.name, TIGHT_S, *act.arguments],
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, bufsize=1,
+    ) as process:  # fmt: skip
+        assert process.stdin is not None
+        assert process.stdout is not None
+        member = np.zeros(1, sensor.schema.dtype("member"))
+        member["workload"] = WORKLOAD
+        sensor.maps["members"].set(np.uint32(process.pid).tobytes(), member.tobytes())
+        sensor.adopt()
+        results = []
+        for contained in (False, True, False):
+            if contained:
+                switch.set(WORKLOAD, Step.CONTAIN, 0)
+            else:
+                switch.clear(WORKLOAD)
+            process.stdin.write("go\n")
+            tried, _, succeeded = process.stdout.readline().partition(" ")
+            results.append((int(tried or 0), int(succeeded or 0)))
+        switch.clear(WORKLOAD)
+    (_, free), (tries, through), (_, released) = results
+    good = free > 0 and released > 0 and tries > 0
+    good = good and (through == tries if act.kept else through == 0)
+    name = f"{act.name} ({act.note})" if act.note else act.name
+    word = "kept" if act.kept else "denied"
+    end = "" if good else f"  WRONG, must be {word}: {results}"
+    return f"{name:<44} {tries:>8} tried {through:>8} succeeded{end}", good
+
+
+def main() -> int:
+    """Print the table; 0 only if all is as it must be."""
+    sensor = Sensor.open(PINS)
+    switch = PinnedSwitch.open(PINS, sensor.schema)
+    assert switch is not None
+    print(f"{os.uname().release}: tier {sensor.tier}")
+    good = sensor.tier == "guard"
+    with ExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        stage = Stage(folder, stack)
+        mark(sensor.maps["sensitive"], sensor.schema, [stage.listed, str(folder / "credentials")])
+        for act in stage.acts():
+            row, right = try_act(act, sensor, switch)
+            print(row, flush=True)
+            good = good and right
+    sensor.close()
+    remove(PINS)
+    return 0 if good else 1
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
