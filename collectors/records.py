@@ -1,12 +1,22 @@
 """Batches of kernel records into sightings, in the kernel's order."""
 
+import secrets
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from collectors.sightings import FILE_STORM, Reader, Sighting, peer_words, text
+from collectors.sightings import (
+    FILE_STORM,
+    Reader,
+    Sighting,
+    environment_words,
+    host_name,
+    peer_words,
+    text,
+)
 from probes.ring import Batch
 from probes.schema import Schema
 
@@ -31,7 +41,7 @@ class Records:
         self._access = sum(self._flags[name] for name in _ACCESS_FLAGS)
         directions = schema.enum("peer_direction")
         self._accept = directions["PEER_ACCEPT"]
-        self._foreign = schema.limit("SYSCALL_FOREIGN")
+        self._environment = schema.enum("environment_flag")
         self._readers: dict[int, tuple[str, Callable[[np.void], Sighting]]] = {
             kinds["EVENT_EXEC"]: ("exec_event", self._exec),
             kinds["EVENT_EXIT"]: ("exit_event", self._exit),
@@ -40,20 +50,27 @@ class Records:
             kinds["EVENT_DENIED"]: ("peer_event", self._denied),
             kinds["EVENT_MAPPING"]: ("mapping_event", self._mapping),
             kinds["EVENT_SYSCALL"]: ("syscall_event", self._syscall),
+            kinds["EVENT_NAME"]: ("name_event", self._name),
         }
         self._file_kind = kinds["EVENT_FILE"]
+        width = schema.limit("PATH_BYTES")
+        drawn = np.frombuffer(secrets.token_bytes(width), "<u8")
+        self._multipliers = (drawn << np.uint64(16)) | np.uint64(1)  # flags stay in the low bits
+        self._prefixes = np.tril(np.full((width + 1, width), 255, np.uint8), -1).view("<u8")
         self._args_kind = kinds["EVENT_ARGS"]
 
     def feed(self, batch: Batch) -> list[Sighting]:
         """Every sighting of a batch, ordered by time."""
         if not len(batch):
             return []
+        present = set(np.unique(batch.headers["kind"]).tolist())
         known = np.isin(batch.headers["kind"], [*self._readers, self._file_kind, self._args_kind])
         self.reader.rejected += int(np.count_nonzero(~known))
         self.reader.read += len(batch)
-        sightings = [s for kind in self._readers for s in self._read(batch, kind)]
+        sightings = [s for kind in present & self._readers.keys() for s in self._read(batch, kind)]
         sightings += self._files(batch.of(self._file_kind, "file_event"))
-        sightings = _with_arguments(sightings, batch.of(self._args_kind, "args_event"))
+        arguments = batch.of(self._args_kind, "args_event")
+        sightings = _with_arguments(sightings, arguments, self._environment)
         return sorted(sightings, key=lambda sighting: sighting.time_ns)
 
     def _read(self, batch: Batch, kind: int) -> Iterator[Sighting]:
@@ -116,10 +133,17 @@ class Records:
         status = (int(record["result"]), 0)
         return self._make("syscall", str(number), record, key=key, status=status)
 
+    def _name(self, record: np.void) -> Sighting:
+        """A question for a host name; its key is a hash that no record carries."""
+        raw = bytes(record["name"])[: int(record["bytes"])]
+        return self._make("name", host_name(raw), record)
+
     def _files(self, records: NDArray[np.void]) -> list[Sighting]:
         sightings: list[Sighting] = []
-        for workload in np.unique(records["hdr"]["workload"]):
-            mine = records[records["hdr"]["workload"] == workload]
+        owners = records["hdr"]["workload"].copy()
+        workloads = np.unique(owners)
+        for workload in workloads:
+            mine = records if len(workloads) == 1 else records[owners == workload]
             if len(mine) > FILE_STORM:
                 sightings += self._fan_out(mine)
             else:
@@ -142,45 +166,56 @@ class Records:
 
     def _fan_out(self, records: NDArray[np.void]) -> list[Sighting]:
         """One sighting per directory and access: a storm is a fact about directories."""
-        paths = np.ascontiguousarray(records["path"]).view(np.uint8).reshape(len(records), -1)
-        width = paths.shape[1]
-        last = width - 1 - np.argmax(paths[:, ::-1] == ord("/"), axis=1)
-        directory = np.where(np.arange(width) <= last[:, None], paths, 0).astype(np.uint8)
-        groups = np.zeros(len(records), [("flags", "<u2"), ("directory", f"S{width}")])
-        groups["flags"] = records["hdr"]["flags"] & self._access
-        groups["directory"] = directory.view(f"S{width}").ravel()
-        _, first, counts = np.unique(groups, return_index=True, return_counts=True)
+        identity, lengths = self._directories(records)
+        identity ^= (records["hdr"]["flags"] & self._access).astype(np.uint64)
+        _, first, counts = np.unique(identity, return_index=True, return_counts=True)
         return [
             self._file(
                 records[at],
-                text(groups["directory"][at]) + "*" if count > 1 else "",
+                text(records["path"][at][: lengths[at]]) + "*" if count > 1 else "",
                 int(count),
             )
             for at, count in zip(first, counts, strict=True)
         ]
 
+    def _directories(
+        self, records: NDArray[np.void]
+    ) -> tuple[NDArray[np.uint64], NDArray[np.intp]]:
+        """A number per directory, and the length of its name with the last slash, both (n,).
 
-def _with_arguments(sightings: list[Sighting], records: NDArray[np.void]) -> list[Sighting]:
-    """Gives each exec the arguments its second record carries."""
-    found: dict[tuple[int, int], list[tuple[int, tuple[str, ...]]]] = {}
+        A sum of eight-byte words times odd numbers drawn at start: who cannot see those cannot
+        make two directories look like one.
+        """
+        paths = np.ascontiguousarray(records["path"]).view(np.uint8).reshape(len(records), -1)
+        # A path with no slash at all counts as one long directory: it stays by itself.
+        lengths = paths.shape[1] - np.argmax(paths[:, ::-1] == ord("/"), axis=1)
+        words = paths.view("<u8") & self._prefixes[lengths]
+        return words @ self._multipliers, lengths
+
+
+def _with_arguments(
+    sightings: list[Sighting], records: NDArray[np.void], environment: dict[str, int]
+) -> list[Sighting]:
+    """Gives each exec the arguments, and marks of the environment, its second record carries."""
+    found: dict[tuple[int, int], list[tuple[int, tuple[str, ...], frozenset[str]]]] = {}
     for record in records:
         raw = bytes(record["text"])[: int(record["bytes"])].rstrip(b"\0")
         words = tuple(text(word) for word in raw.split(b"\0"))
+        marks = environment_words(int(record["environment"]), environment)
         header = record["hdr"]
         found.setdefault((int(header["pid"]), int(header["start_ns"])), []).append(
-            (int(header["time_ns"]), words)
+            (int(header["time_ns"]), words, marks)
         )
     out = []
     for sighting in sightings:
         after = [
-            words
-            for time_ns, words in found.get((sighting.pid, sighting.start_ns), [])
+            (words, marks)
+            for time_ns, words, marks in found.get((sighting.pid, sighting.start_ns), [])
             if sighting.kind == "exec" and time_ns >= sighting.time_ns
         ]
-        out.append(_replaced(sighting, after[0]) if after else sighting)
+        out.append(_replaced(sighting, *after[0]) if after else sighting)
     return out
 
 
-def _replaced(sighting: Sighting, arguments: tuple[str, ...]) -> Sighting:
-    fields = {name: getattr(sighting, name) for name in Sighting.__slots__}
-    return Sighting(**(fields | {"arguments": arguments}))
+def _replaced(sighting: Sighting, arguments: tuple[str, ...], marks: frozenset[str]) -> Sighting:
+    return replace(sighting, arguments=arguments, marks=sighting.marks | marks)

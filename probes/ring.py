@@ -8,7 +8,7 @@ kernel, so that a batch that wraps is still one slice. Source: kernel/bpf/ringbu
 from __future__ import annotations
 
 import mmap
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
@@ -30,25 +30,28 @@ _HEADER_BYTES: Final = 8
 class Batch:
     """Records in kernel order.
 
-    raw: shape (n, 248), uint8, a copy of its own.
+    Attributes:
+        raw: Shape (n, 248), uint8, a copy of its own.
+        headers: Shape (n,), dtype event_header: a view of it.
     """
 
     raw: NDArray[np.uint8]
     schema: Schema
+    headers: NDArray[np.void] = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Look at the records' beginnings; nothing is copied."""
+        dtype = self.schema.dtype("event_header")
+        headers = np.ndarray(len(self.raw), dtype, self.raw, strides=(self.raw.strides[0],))
+        object.__setattr__(self, "headers", headers)
 
     def __len__(self) -> int:
         return len(self.raw)
 
-    @property
-    def headers(self) -> NDArray[np.void]:
-        """Shape (n,), dtype event_header."""
-        dtype = self.schema.dtype("event_header")
-        headers: NDArray[np.void] = self.raw[:, : dtype.itemsize].copy().view(dtype).ravel()
-        return headers
-
     def of(self, kind: int, struct: str) -> NDArray[np.void]:
         """The records of one kind, shape (m,), dtype `struct`, in kernel order."""
-        chosen = self.raw[self.headers["kind"] == kind]
+        mine = self.headers["kind"] == kind
+        chosen = self.raw if mine.all() else self.raw[mine]
         records: NDArray[np.void] = chosen.view(self.schema.dtype(struct)).ravel()
         return records
 

@@ -86,7 +86,7 @@ def test_this_process_is_described_as_it_knows_itself() -> None:
     exe = Path(sys.executable).resolve()
     assert me.exe == str(exe)
     assert me.exe_id == (exe.stat().st_dev, exe.stat().st_ino)
-    assert me.cmdline[-1] == sys.argv[-1]
+    assert me.cmdline == tuple(sys.orig_argv)
     assert (me.ppid, me.uid) == (os.getppid(), os.getuid())
     assert any(library.name.startswith("libc.so") for library in me.libraries)
     age_s = (time.clock_gettime_ns(time.CLOCK_BOOTTIME) - me.start_time_ns) / 1e9
