@@ -21,8 +21,8 @@ class Sighting:
     """One thing a task did for the first time, or that is told each time.
 
     Attributes:
-        kind: exec, exit, file, write, library, peer, listen, syscall, denied.
-        item: Path, peer, listener or call number, in the notation of the verdicts.
+        kind: exec, exit, file, write, library, peer, listen, syscall, denied, name.
+        item: Path, peer, listener, host name or call number, in the notation of the verdicts.
         workload: Kernel id; 0: nobody asked to watch it.
         role: Kernel id of its role.
         time_ns: CLOCK_MONOTONIC.
@@ -107,7 +107,31 @@ _MARK_WORDS: Final = {
     "FLAG_UNREADABLE": "unreadable",
     "FLAG_PROTECT": "mprotect",
     "FLAG_FOREIGN": "foreign",
+    "FLAG_RING": "io_uring",
 }
+
+
+_ENVIRONMENT_WORDS: Final = {
+    "ENVIRONMENT_PRELOAD": "ld-preload",
+    "ENVIRONMENT_AUDIT": "ld-audit",
+    "ENVIRONMENT_LIBRARY_PATH": "ld-library-path",
+    "ENVIRONMENT_PYTHON": "python-path",
+    "ENVIRONMENT_UNREAD": "environment-unread",
+}
+
+
+def environment_words(found: int, flags: dict[str, int]) -> frozenset[str]:
+    """Marks for what a new program's environment sets; `flags` is `enum environment_flag`."""
+    return frozenset(word for name, word in _ENVIRONMENT_WORDS.items() if found & flags[name])
+
+
+def host_name(raw: bytes) -> str:
+    """The name of a DNS question (RFC 1035, 3.1): parts behind their lengths, as one with dots."""
+    parts, at = [], 0
+    while at < len(raw):
+        parts.append(raw[at + 1 : at + 1 + raw[at]])
+        at += 1 + raw[at]
+    return text(b".".join(parts))
 
 
 def text(raw: bytes) -> str:

@@ -150,8 +150,8 @@ struct exec_event {
 
 struct args_event {
 	struct event_header hdr;
-	__u32 bytes; /* in text */
-	__u32 total; /* in the process */
+	__u32 bytes;       /* in text */
+	__u32 total;       /* in the process */
 	__u32 environment; /* environment_flag */
 	__u32 unused;
 	__u64 reserved[2];

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 _PRINT = c.CFUNCTYPE(c.c_int, c.c_int, c.c_char_p, c.c_void_p)
 _WARN: Final = 0
-_LOG_BYTES: Final = 1 << 16
+_LOG_BYTES: Final = 1 << 24  # of the verifier: its reason stands at the very end
 _KEPT_LINES: Final = 200
 
 _SIGNATURES: Final[dict[str, tuple[Any, tuple[Any, ...]]]] = {

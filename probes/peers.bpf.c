@@ -223,9 +223,8 @@ int BPF_PROG(on_tcp_state, const struct sock *sk, int old_state, int new_state)
 	return 0;
 }
 
-static __always_inline struct sock *sock_of(struct task_struct *task, __u32 fd)
+static __always_inline struct sock *sock_of(struct file *file)
 {
-	struct file *file = file_of(task, fd);
 	struct socket *socket;
 
 	if (!file || (BPF_CORE_READ(file, f_inode, i_mode) & S_IFMT_MASK) != S_IFSOCK_TYPE)
@@ -244,7 +243,7 @@ __noinline int socket_accepted(__u32 fd, __u32 call)
 	if (!state || !call)
 		return 0;
 	total_add(state->workload, COUNT_ACCEPTS, 1);
-	sk = sock_of(task, fd);
+	sk = sock_of(file_of(task, fd));
 	if (!sk) {
 		loss_count(state->workload, LOSS_READ_FAULT);
 		return 0;
@@ -294,7 +293,7 @@ static __always_inline void unix_submit(struct task_struct *task, struct task_st
 	record_submit(&event->hdr, 1);
 }
 
-__noinline int unix_connected(__u32 fd, __u32 result)
+__noinline int unix_reached(__u64 file_address, __u32 result)
 {
 	struct task_struct *task = bpf_get_current_task_btf();
 	struct task_state *state = task_watched(task);
@@ -304,7 +303,7 @@ __noinline int unix_connected(__u32 fd, __u32 result)
 
 	if (!state)
 		return 0;
-	sk = sock_of(task, fd);
+	sk = sock_of((struct file *)file_address);
 	if (!sk || BPF_CORE_READ(sk, __sk_common.skc_family) != AF_UNIX_FAMILY)
 		return 0; /* IP peers are the cgroup hooks' */
 	total_add(state->workload, COUNT_CONNECTS, 1);
@@ -316,6 +315,11 @@ __noinline int unix_connected(__u32 fd, __u32 result)
 		return 0; /* a nameless peer, such as one end of a socketpair */
 	unix_submit(task, state, address, BPF_CORE_READ(address, len), result);
 	return 0;
+}
+
+__noinline int unix_connected(__u32 fd, __u32 result)
+{
+	return unix_reached((__u64)file_of(bpf_get_current_task_btf(), fd), result);
 }
 
 char LICENSE[] SEC("license") = "Dual MIT/GPL";

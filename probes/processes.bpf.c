@@ -7,6 +7,7 @@
  */
 #include "grams.bpf.h"
 #include "path.bpf.h"
+#include "subjects.bpf.h"
 
 #define CLONE_THREAD_BIT 0x00010000
 #define S_IFMT_MASK 0170000
@@ -82,6 +83,7 @@ static __noinline int args_submit(__u32 workload, __u32 role)
 		event->hdr.flags |= FLAG_UNREADABLE;
 	event->bytes = bytes;
 	event->total = total;
+	event->environment = environment_read();
 	record_submit(&event->hdr, workload != 0);
 	return 0;
 }

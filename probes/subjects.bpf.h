@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR MIT */
-/* The subjects that sys_exit hands a call to. Each lives in its own file and is
+/* The subjects that a hook hands a call to. Each lives in its own file and is
  * verified once, by itself; the static linker joins them.
  */
 #ifndef INFERWARD_SUBJECTS_BPF_H
@@ -9,8 +9,10 @@
 
 extern int file_opened(__u32 fd, __u32 call);
 extern int unix_connected(__u32 fd, __u32 result);
+extern int unix_reached(__u64 file_address, __u32 result);
 extern int socket_accepted(__u32 fd, __u32 call);
 extern int memory_mapped(__u64 address, __u32 prot, __u32 map_flags, __u32 fd);
+extern int environment_read(void);
 extern int memory_protected(__u64 address, __u32 prot, __u32 call);
 
 #endif

@@ -374,6 +374,71 @@ _NAMED: Final[dict[int, str]] = {
     450: "set_mempolicy_home_node",
 }
 
+_RING_OPERATIONS: Final = (
+    "nop",
+    "readv",
+    "writev",
+    "fsync",
+    "read_fixed",
+    "write_fixed",
+    "poll_add",
+    "poll_remove",
+    "sync_file_range",
+    "sendmsg",
+    "recvmsg",
+    "timeout",
+    "timeout_remove",
+    "accept",
+    "async_cancel",
+    "link_timeout",
+    "connect",
+    "fallocate",
+    "openat",
+    "close",
+    "files_update",
+    "statx",
+    "read",
+    "write",
+    "fadvise",
+    "madvise",
+    "send",
+    "recv",
+    "openat2",
+    "epoll_ctl",
+    "splice",
+    "provide_buffers",
+    "remove_buffers",
+    "tee",
+    "shutdown",
+    "renameat",
+    "unlinkat",
+    "mkdirat",
+    "symlinkat",
+    "linkat",
+    "msg_ring",
+    "fsetxattr",
+    "setxattr",
+    "fgetxattr",
+    "getxattr",
+    "socket",
+    "uring_cmd",
+    "send_zc",
+    "sendmsg_zc",
+    "read_multishot",
+    "waitid",
+    "futex_wait",
+    "futex_wake",
+    "futex_waitv",
+    "fixed_fd_install",
+    "ftruncate",
+    "bind",
+    "listen",
+)
+"""io_uring's operations by number: enum io_uring_op of include/uapi/linux/io_uring.h, 6.12."""
+
+_RING_CALL: Final = 512  # RING_CALL of events.h, held by a test
+_RING_PREFIX: Final = "io_uring:"
+
 NAMES: Final[tuple[str | None, ...]] = tuple(_NAMED.get(nr) for nr in range(max(_NAMED) + 1))
 """Name by number; None where the table has a gap."""
 
@@ -381,7 +446,14 @@ _NUMBERS: Final[dict[str, int]] = {text: nr for nr, text in _NAMED.items()}
 
 
 def name(nr: int) -> str:
-    """Return the call's name, or ``syscall_N`` for a number this table does not know."""
+    """Return the call's name, or ``syscall_N`` for a number this table does not know.
+
+    An operation of io_uring, numbered from 512, is ``io_uring:connect`` or ``io_uring:N``.
+    """
+    if nr >= _RING_CALL:
+        operation = nr - _RING_CALL
+        known = operation < len(_RING_OPERATIONS)
+        return f"{_RING_PREFIX}{_RING_OPERATIONS[operation] if known else operation}"
     return _NAMED.get(nr) or f"syscall_{nr}"
 
 
@@ -394,6 +466,13 @@ def number(name: str) -> int:
     found = _NUMBERS.get(name)
     if found is not None:
         return found
+    if name.startswith(_RING_PREFIX):
+        operation = name.removeprefix(_RING_PREFIX)
+        if operation.isdecimal():
+            return _RING_CALL + int(operation)
+        if operation in _RING_OPERATIONS:
+            return _RING_CALL + _RING_OPERATIONS.index(operation)
+        raise KeyError(name)
     prefix, _, digits = name.partition("_")
     if prefix == "syscall" and digits.isdecimal():
         return int(digits)

@@ -19,9 +19,10 @@ from collectors.sightings import Sighting
 from probes.loader import Sensor
 
 LIMIT_S: Final = 20.0
-SOURCE: Final = Path(__file__).with_name("deeds.c")
-# Kept here: a virtual machine gets it with the tests, and has no compiler.
-BUILT: Final = Path(__file__).with_name("build") / "deeds"
+HERE: Final = Path(__file__).parent
+# Kept here: a virtual machine gets them with the tests, and has no compiler.
+DEEDS: Final = HERE / "build" / "deeds"
+RINGS: Final = HERE / "build" / "rings"
 _WORD: Final = 511  # of one call in a 7-gram's word
 
 
@@ -52,13 +53,14 @@ class Seen:
         return next(s.marks for s in self.sightings if s.kind == kind and s.item.endswith(item))
 
 
-def build_deeds() -> None:
-    """Compile the deeds if they changed since."""
-    if BUILT.exists() and BUILT.stat().st_mtime >= SOURCE.stat().st_mtime:
+def build(program: Path) -> None:
+    """Compile a known workload if its source changed since."""
+    source = HERE / f"{program.name}.c"
+    if program.exists() and program.stat().st_mtime >= source.stat().st_mtime:
         return
-    BUILT.parent.mkdir(exist_ok=True)
+    program.parent.mkdir(exist_ok=True)
     flags = ("-O1", "-Wall", "-Wextra", "-Werror", "-pthread", "-static")
-    subprocess.run(["gcc", *flags, "-o", BUILT, SOURCE], check=True)
+    subprocess.run(["gcc", *flags, "-o", program, source], check=True)
 
 
 class Gated:
@@ -106,7 +108,8 @@ class Eyes:
     def __init__(self, sensor: Sensor, work: Path) -> None:
         """Begin with what the sensor counts from now on."""
         self.sensor = sensor
-        build_deeds()
+        build(DEEDS)
+        build(RINGS)
         self.records = Records(sensor.schema)
         self.counters = Counters(sensor, work / "run")
         self._totals = sensor.schema.enum("counter")
@@ -135,8 +138,8 @@ class Eyes:
 
     def seen(self, number: int) -> Seen:
         """Read everything, return what is one workload's."""
-        while len(batch := self.sensor.ring.peek()):
-            for sighting in self.records.feed(batch):
+        while self.sensor.ring.waiting:  # a record another processor is still writing is waited for
+            for sighting in self.records.feed(self.sensor.ring.peek()):
                 self._of(sighting.workload).sightings.append(sighting)
             self.sensor.ring.advance()
         counts = self.counters.read()
@@ -153,7 +156,13 @@ class Eyes:
     @contextmanager
     def gated(self, *words: str | Path | int, role: int = 0) -> Iterator[Gated]:
         """A watched deed that has not begun; ended however it goes."""
-        with self._started([BUILT, *map(str, words)], role) as gated:
+        with self._started([DEEDS, *map(str, words)], role) as gated:
+            yield gated
+
+    @contextmanager
+    def rings(self, *words: str | Path | int) -> Iterator[Gated]:
+        """The same, of what is done through io_uring."""
+        with self._started([RINGS, *map(str, words)], 0) as gated:
             yield gated
 
     @contextmanager

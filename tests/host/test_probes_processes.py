@@ -110,3 +110,28 @@ def _child_of(pid: int) -> int:
     while not (children := listed.read_text().split()):
         pass
     return int(children[0])
+
+
+@pytest.mark.parametrize(
+    ("variable", "mark"),
+    [
+        ("LD_PRELOAD", "ld-preload"),
+        ("LD_AUDIT", "ld-audit"),
+        ("LD_LIBRARY_PATH", "ld-library-path"),
+        ("PYTHONPATH", "python-path"),
+    ],
+)
+def test_an_environment_that_changes_whose_code_runs_is_told(
+    eyes: Eyes, variable: str, mark: str
+) -> None:
+    script = (
+        "import os\ngate()\nos.execve('/bin/true', ['true'], {'A': 'b' * 509, sys.argv[1]: ''})"
+    )
+    with eyes.python(script, variable) as gated:
+        gated.tell()
+        gated.end()
+    assert mark in eyes.seen(gated.number).marks("exec", "/true")
+
+
+def test_an_environment_that_changes_nothing_is_not_marked(eyes: Eyes) -> None:
+    assert not eyes.do("execs", 1, "/bin/true").marks("exec", "/true")

@@ -1,0 +1,210 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR MIT */
+/* io_uring: what a ring does for a watched workload without a system call of its own.
+ *
+ * Hooks: the submission of each request, and its completion. One EVENT_SYSCALL per
+ * role and operation (numbered from RING_CALL); files opened and connections made go the
+ * way of their system calls. Connect, send and bind by IP pass the cgroup hooks as
+ * ever. A ring's own kernel threads are no forks that a tracepoint tells of: the first
+ * request tags them. Linux 5.19 or later for results (io_kiocb.cqe, kernel commit
+ * cef216fc32d7); submission is seen from 5.11.
+ */
+#include "path.bpf.h"
+#include "subjects.bpf.h"
+
+#define REQ_CQE_SKIP_BIT (1ULL << 6) /* REQ_F_CQE_SKIP: success is not posted, so not completed */
+#define NAME_WORDS (PATH_BYTES / 8)
+
+enum ring_operation {
+	RING_READV = 1,
+	RING_WRITEV = 2,
+	RING_READ_FIXED = 4,
+	RING_WRITE_FIXED = 5,
+	RING_SENDMSG = 9,
+	RING_RECVMSG = 10,
+	RING_ACCEPT = 13,
+	RING_CONNECT = 16,
+	RING_OPENAT = 18,
+	RING_READ = 22,
+	RING_WRITE = 23,
+	RING_SEND = 26,
+	RING_RECV = 27,
+	RING_OPENAT2 = 28,
+	RING_SPLICE = 30,
+	RING_SEND_ZC = 47,
+	RING_SENDMSG_ZC = 48,
+};
+
+static __always_inline struct task_state *ring_state(struct task_struct *task)
+{
+	struct task_state *state = task_watched(task);
+	__u32 tgid = task->tgid;
+	struct member *member;
+
+	if (state)
+		return state;
+	member = bpf_map_lookup_elem(&members, &tgid);
+	if (!member || !member->workload)
+		return NULL;
+	state = bpf_task_storage_get(&tasks, task, 0, BPF_LOCAL_STORAGE_GET_F_CREATE);
+	if (!state) {
+		loss_count(member->workload, LOSS_TASK_STORAGE);
+		return NULL;
+	}
+	state->workload = member->workload;
+	state->role = member->role;
+	return state;
+}
+
+static __always_inline void operation_submit(struct task_struct *task, struct task_state *state,
+					     struct io_kiocb *req, __u8 operation)
+{
+	struct seen_key key = {
+		.first = RING_CALL + operation,
+		.workload = state->workload,
+		.role = state->role,
+		.kind = EVENT_SYSCALL,
+	};
+	struct syscall_event *event;
+
+	if (!seen_first(&key))
+		return;
+	event = record_reserve(state->workload);
+	if (!event)
+		return;
+	record_header(&event->hdr, EVENT_SYSCALL, task, state->workload, state->role);
+	event->hdr.syscall = RING_CALL + operation;
+	event->hdr.flags = FLAG_RING;
+	event->args[0] = operation;
+	event->args[1] = BPF_CORE_READ(req, flags);
+	record_submit(&event->hdr, 1);
+}
+
+/* An open whose descriptor no table or completion will show: told by the kernel's copy of its
+ * name, as it was given.
+ */
+static __noinline int name_opened(__u64 request)
+{
+	struct task_struct *task = bpf_get_current_task_btf();
+	struct io_open *open = (void *)request;
+	struct task_state *state = task_watched(task);
+	struct seen_key key = {.kind = EVENT_FILE};
+	struct path_walk *walk = path_walk_current();
+	struct file_event *event;
+	const char *name;
+
+	if (!state || !walk)
+		return 0;
+	__builtin_memset(walk->text, 0, PATH_BYTES);
+	name = BPF_CORE_READ(open, filename, name);
+	if (bpf_probe_read_kernel_str(walk->text, PATH_BYTES, name) < 0) {
+		loss_count(state->workload, LOSS_READ_FAULT);
+		return 0;
+	}
+	key.workload = state->workload;
+	key.role = state->role;
+	for (int i = 0; i < NAME_WORDS; i++)
+		key.first = key.first * 31 + ((__u64 *)walk->text)[i];
+	total_add(state->workload, COUNT_OPENS, 1);
+	if (!seen_first(&key))
+		return 0;
+	event = record_reserve(state->workload);
+	if (!event)
+		return 0;
+	record_header(&event->hdr, EVENT_FILE, task, state->workload, state->role);
+	event->open_flags = BPF_CORE_READ(open, how.flags);
+	event->hdr.syscall = RING_CALL + RING_OPENAT;
+	event->hdr.flags = FLAG_RING | (event->open_flags & 3 ? FLAG_WRITE : FLAG_READ);
+	__builtin_memcpy(event->path, walk->text, PATH_BYTES);
+	record_submit(&event->hdr, 1);
+	return 0;
+}
+
+static __always_inline int is_open(__u8 operation)
+{
+	return operation == RING_OPENAT || operation == RING_OPENAT2;
+}
+
+static __always_inline int open_is_hidden(struct io_kiocb *req)
+{
+	return BPF_CORE_READ((struct io_open *)req, file_slot) ||
+	       (BPF_CORE_READ(req, flags) & REQ_CQE_SKIP_BIT);
+}
+
+static __always_inline int request_submitted(struct io_kiocb *req)
+{
+	struct task_struct *task = bpf_get_current_task_btf();
+	struct task_state *state = ring_state(task);
+	__u8 operation;
+
+	if (!state)
+		return 0;
+	operation = BPF_CORE_READ(req, opcode);
+	operation_submit(task, state, req, operation);
+	if (is_open(operation) && open_is_hidden(req))
+		name_opened((__u64)req);
+	return 0;
+}
+
+/* Renamed in 6.4 (kernel commit 2ad57931db64): the loader takes the one this kernel has. */
+SEC("tp_btf/io_uring_submit_req")
+int BPF_PROG(on_ring_submit, struct io_kiocb *req)
+{
+	return request_submitted(req);
+}
+
+SEC("tp_btf/io_uring_submit_sqe")
+int BPF_PROG(on_ring_submit_sqe, struct io_kiocb *req)
+{
+	return request_submitted(req);
+}
+
+SEC("tp_btf/io_uring_complete")
+int BPF_PROG(on_ring_complete, void *ring, void *request)
+{
+	struct io_kiocb *req = request;
+	struct task_state *state;
+	__s32 result;
+
+	if (!req) /* one of several completions of one request */
+		return 0;
+	state = ring_state(bpf_get_current_task_btf());
+	if (!state)
+		return 0;
+	result = BPF_CORE_READ(req, cqe.res);
+	switch (BPF_CORE_READ(req, opcode)) {
+	case RING_OPENAT:
+	case RING_OPENAT2:
+		if (result >= 0 && !open_is_hidden(req))
+			file_opened(result, RING_CALL + RING_OPENAT);
+		break;
+	case RING_ACCEPT:
+		if (result >= 0)
+			socket_accepted(result, RING_CALL + RING_ACCEPT);
+		break;
+	case RING_CONNECT:
+		unix_reached((__u64)BPF_CORE_READ(req, file), result);
+		break;
+	case RING_READV:
+	case RING_READ_FIXED:
+	case RING_READ:
+	case RING_RECVMSG:
+	case RING_RECV:
+		if (result > 0)
+			total_add(state->workload, COUNT_READ_BYTES, result);
+		break;
+	case RING_WRITEV:
+	case RING_WRITE_FIXED:
+	case RING_WRITE:
+	case RING_SENDMSG:
+	case RING_SEND:
+	case RING_SPLICE:
+	case RING_SEND_ZC:
+	case RING_SENDMSG_ZC:
+		if (result > 0)
+			total_add(state->workload, COUNT_WRITE_BYTES, result);
+		break;
+	}
+	return 0;
+}
+
+char LICENSE[] SEC("license") = "Dual MIT/GPL";
