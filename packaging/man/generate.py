@@ -23,17 +23,34 @@ COMPLETIONS: Final = {
 FILES: Final = (
     ("/etc/inferward/agent.toml", "configuration; agent.d/*.toml beside it are read after it"),
     ("/etc/inferward/workloads.d", "rules for workloads beside those that ship"),
-    ("/etc/inferward/probes.d", "operator probes"),
+    ("/etc/inferward/probes.d", "kept for operator probes; nothing reads it yet"),
     ("/var/lib/inferward", "baselines, verdicts, journal, outbox and keys"),
+    ("/var/lib/inferward-central", "what hosts reported, and central's keys"),
     ("/run/inferward", "control socket and lock"),
     ("/sys/fs/bpf/inferward", "maps and links; they outlive the daemon"),
 )
 
+OVERHEAD: Final = (
+    "Every system call of the host runs one BPF program at its exit. For a process that nobody "
+    "watches that is one look-up; for a watched one it counts the call. What this costs on your "
+    "kernel, `make bench` measures in the source tree; `agent status` shows what the daemon "
+    "itself uses. Above its processor budget it reads less often, and says so."
+)
+LIMITS: Final = (
+    "Nothing is seen inside TLS, inside the GPU, or of files opened through io_uring. A kernel "
+    "or root outside the watched workloads can remove the probes: the agent says so, and cannot "
+    "prevent it. README and probes/README.md have the whole list."
+)
+
 
 def roff(text: str) -> str:
-    """Return `text` as roff: no character of it is taken for a request or an escape."""
+    """Return `text` as roff: no character of it is taken for a request or an escape.
+
+    An empty line begins a paragraph.
+    """
     plain = text.replace("\\", "\\e").replace("-", "\\-")
-    return "\n".join(f"\\&{line}" if line[:1] in ".'" else line for line in plain.splitlines())
+    lines = (f"\\&{line}" if line[:1] in {".", "'"} else line for line in plain.splitlines())
+    return "\n".join(line or ".PP" for line in lines)
 
 
 def commands(command: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Any]]:  # noqa: ANN401 - Typer's own classes differ by release
@@ -48,18 +65,16 @@ def commands(command: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[s
 
 
 def section(words: tuple[str, ...], command: Any) -> Iterator[str]:  # noqa: ANN401 - as above
-    """Yield the lines that document one command: use, what it does, options, exit codes."""
-    arguments = [one for one in command.params if one.param_type_name == "argument"]
-    options = [one for one in command.params if one.param_type_name == "option"]
-    use = " ".join(one.metavar or one.name.upper() for one in arguments)
-    yield f".SS agent {' '.join(words)} {roff(use)}"
+    """Yield the lines that document one command, in the words of its `--help`."""
+    context = typer.Context(command, info_name=" ".join(words))
+    use = " ".join(("agent", *words, *command.collect_usage_pieces(context)))
+    yield f".SS {roff(use)}"
     yield roff(command.help or "")
-    for option in options:
-        if option.hidden:
-            continue
-        names = ", ".join((*option.opts, *option.secondary_opts))
-        yield f".TP\n.B {roff(names)}"
-        yield roff(option.help or "")
+    for parameter in command.params:
+        if (record := parameter.get_help_record(context)) is not None:  # None: hidden
+            names, told = record
+            yield f".TP\n.B {roff(names)}"
+            yield roff(told)
     if command.epilog:
         yield f".PP\n{roff(command.epilog)}"
 
@@ -78,6 +93,7 @@ def page() -> str:
     lines.append(".SH FILES")
     lines.extend(f".TP\n.I {roff(path)}\n{roff(what)}" for path, what in FILES)
     lines.append(f".SH EXIT STATUS\n{roff(str(app.info.epilog))}")
+    lines.append(f".SH OVERHEAD\n{roff(OVERHEAD)}\n.SH LIMITS\n{roff(LIMITS)}")
     return "\n".join(lines) + "\n"
 
 
