@@ -8,6 +8,7 @@ import socket
 import subprocess
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 
 import pytest
 
@@ -62,7 +63,8 @@ def test_garbage_on_the_control_socket_is_counted_and_nothing_else_happens(daemo
             line.connect(str(daemon.run_directory / "control.sock"))
             line.sendall(junk)
             line.shutdown(socket.SHUT_WR)
-            assert line.recv(10) == b""
+            with suppress(ConnectionResetError):  # hung up on before it had read everything
+                assert line.recv(10) == b""
     assert daemon.status()["control"]["garbage"] == before + 4
     assert daemon.log().count('"control.garbage"') == 1
 
