@@ -6,30 +6,18 @@ Written by the daemon as files are seen for the first time or anew; small, so th
 from __future__ import annotations
 
 import os
-import re
 import sqlite3
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any, Final, Literal, Self
 
 from agent.errors import UnknownError
 from agent.store.database import open_database, open_for_reading
 from agent.store.errors import NoStoreError, StoreUnreadableError
-from collectors.models.walk import WEIGHTS
+from collectors.models.artifacts import format_of
 
 Access = Literal["read", "write", "map"]
-_BLOB: Final = re.compile(r"/blobs/(sha256[-:])?[0-9a-f]{40,64}$")
-# Files that change what a model does without being weights.
-_BESIDE: Final = frozenset({
-    "config.json", "tokenizer.json", "tokenizer_config.json", "tokenizer.model", "vocab.json",
-    "merges.txt", "special_tokens_map.json", "generation_config.json", "chat_template.json",
-    "chat_template.jinja", "adapter_config.json", "modules.json", "config.pbtxt",
-    "model_config.yaml", "preprocessor_config.json",
-})  # fmt: skip
-_NO_MODELS: Final = re.compile(
-    r"/(site-packages|dist-packages|lib/python[0-9.]+)/|^/(proc|sys|dev)/"
-)
 _SCHEMA: Final = """
 CREATE TABLE IF NOT EXISTS uses (
     path TEXT NOT NULL, device INTEGER NOT NULL, inode INTEGER NOT NULL, access TEXT NOT NULL,
@@ -44,22 +32,6 @@ CREATE INDEX IF NOT EXISTS uses_by_file ON uses (device, inode);
 
 class NeverSeenError(UnknownError):
     """No watched workload was seen to use {0}."""
-
-
-def is_artifact(path: str) -> bool:
-    """Return whether a path is called as model files are: weights, tokenizers, their settings."""
-    if _NO_MODELS.search(path):
-        return False
-    name = PurePosixPath(path)
-    if name.suffix.lower() in WEIGHTS or name.name in _BESIDE:
-        return True
-    return bool(_BLOB.search(path))
-
-
-def format_of(path: str) -> str:
-    """Return a file's format by its name: "safetensors", "gguf", ..., "" when it tells none."""
-    name = PurePosixPath(path)
-    return "" if _BLOB.search(path) else name.suffix.lower().lstrip(".")
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,6 +155,13 @@ class Ledger:
         ).fetchall()
         if not rows:
             raise NeverSeenError(path)
+        return [_use(row) for row in rows]
+
+    def used_by(self, workload: str) -> list[Use]:
+        """Return every use by one workload, oldest first; empty when there was none."""
+        rows = self._connection.execute(
+            "SELECT * FROM uses WHERE workload = ? ORDER BY first_ns, path", (workload,)
+        )
         return [_use(row) for row in rows]
 
     def close(self) -> None:

@@ -100,6 +100,17 @@ class Posture:
 
 
 @dataclass(frozen=True, slots=True)
+class Advisory:
+    """A published weakness of some versions of a distribution: `since` <= version < `fixed`."""
+
+    id: str
+    package: str
+    fixed: str
+    what: str
+    since: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Engine:
     """One engine file."""
 
@@ -117,6 +128,7 @@ class Engine:
     lookalike: tuple[LookAlike, ...] = ()
     endpoint: tuple[Endpoint, ...] = ()
     posture: tuple[Posture, ...] = ()
+    advisory: tuple[Advisory, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,8 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from agent.models.ledger import Ledger, NeverSeenError, is_artifact
+from agent.models.ledger import Ledger, NeverSeenError
 from agent.store.errors import NoStoreError
+from collectors.models.artifacts import is_artifact
 
 
 @pytest.fixture
