@@ -18,6 +18,7 @@ from agent.cli import (
     recording,
     verdicts,
     watching,
+    workloads,
 )
 from agent.cli.options import remember_debug
 
@@ -46,5 +47,6 @@ for group in (
     evaluation,
     models,
     recording,
+    workloads,
 ):
     group.add(app)
