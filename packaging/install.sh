@@ -49,7 +49,7 @@ git rev-parse --short HEAD >"$site/agent/commit.txt" 2>/dev/null || echo unknown
 "$venv/bin/python" -m compileall -q -s "$dest" "$site/"{agent,collectors,detectors,probes}
 
 # Written here and not by pip: its first line names the final place, not DESTDIR.
-printf '#!%s\nfrom agent.main import main\n\nmain()\n' "$home/venv/bin/python" >"$venv/bin/agent"
+printf '#!%s\nfrom agent.main import main\n\nif __name__ == "__main__":\n    main()\n' "$home/venv/bin/python" >"$venv/bin/agent"
 chmod 755 "$venv/bin/agent"
 install -d "$dest$prefix/bin"
 ln -sfn "$home/venv/bin/agent" "$dest$prefix/bin/agent"

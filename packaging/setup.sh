@@ -56,9 +56,9 @@ checkout() {
 	printf '%s\n' "$PWD" >"$target/inferward.pth"
 	cat >"$venv/bin/agent" <<-END
 		#!$PWD/$venv/bin/python
-		import sys
 		from agent.main import main
-		sys.exit(main())
+		if __name__ == "__main__":
+		    main()
 	END
 	chmod +x "$venv/bin/agent"
 }

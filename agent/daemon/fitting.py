@@ -1,15 +1,22 @@
-"""Fits resource models in a process of its own: scikit-learn takes seconds and 160 MB to load."""
+"""Fits resource models in a program of their own: scikit-learn takes seconds and 160 MB to load."""
 
-from concurrent.futures import Future, ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
-from multiprocessing import get_context
-from typing import Any
+import io
+import subprocess
+import sys
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Final
 
+import numpy as np
+
+from agent.daemon import fit_worker
 from agent.log import log
 from detectors.baseline import Floats
-from detectors.errors import FeatureError
 from detectors.resources import ResourceModel
-from detectors.resources import fit as fit_here
+
+TIMEOUT_S: Final = 300.0
+"""For 2,048 rows, which take a second once scikit-learn is loaded; a busy host takes longer."""
+
+_LAST_LINE: Final = -1
 
 
 class Fitter:
@@ -17,37 +24,43 @@ class Fitter:
 
     def __init__(self) -> None:
         """Start nothing yet."""
-        self._pool: ProcessPoolExecutor | None = None
+        self._threads = ThreadPoolExecutor(1, thread_name_prefix="fit")
         self._jobs: dict[str, Future[ResourceModel]] = {}
 
     def fit(self, workload: str, rows: Floats) -> ResourceModel | None:
-        """Ask for, or collect, the model of one workload."""
+        """Ask for, or collect, the model of one workload; a failure is told and tried again."""
         job = self._jobs.get(workload)
         if job is None:
-            self._jobs[workload] = self._start().submit(fit_here, rows)
+            self._jobs[workload] = self._threads.submit(_fit, rows.copy())
             return None
         if not job.done():
             return None
         del self._jobs[workload]
         try:
             return job.result()
-        except (BrokenProcessPool, FeatureError) as error:
-            log.error("baseline.fit_failed", workload=workload, why=error)
-            self.close()  # a new worker next time
+        except (OSError, subprocess.SubprocessError, ValueError, KeyError) as error:
+            log.error("baseline.fit_failed", workload=workload, why=_words(error))
             return None
-        finally:
-            if not self._jobs:
-                self.close()  # its memory is not ours to keep
-
-    def _start(self) -> ProcessPoolExecutor:
-        if self._pool is None:
-            context: Any = get_context("spawn")  # a fork would copy the ring's mapping and threads
-            self._pool = ProcessPoolExecutor(1, mp_context=context)
-        return self._pool
 
     def close(self) -> None:
-        """Let the worker go, without waiting for it."""
-        if self._pool is not None:
-            self._pool.shutdown(wait=False, cancel_futures=True)
-        self._pool = None
-        self._jobs.clear()
+        """Wait for nobody; a worker under way ends by itself."""
+        self._threads.shutdown(wait=False, cancel_futures=True)
+
+
+def _fit(rows: Floats) -> ResourceModel:
+    given = io.BytesIO()
+    np.save(given, rows, allow_pickle=False)
+    done = subprocess.run(
+        [sys.executable, "-m", fit_worker.__name__],
+        input=given.getvalue(),
+        capture_output=True,
+        timeout=TIMEOUT_S,
+        check=True,
+    )
+    return fit_worker.decode(done.stdout)
+
+
+def _words(error: Exception) -> str:
+    told = getattr(error, "stderr", None) or b""
+    lines = told.decode("utf-8", "replace").strip().splitlines()
+    return lines[_LAST_LINE] if lines else str(error)
