@@ -12,7 +12,9 @@ from agent.cli import (
     configuration,
     containments,
     daemon,
+    drills,
     evaluation,
+    evidence,
     keys,
     models,
     recording,
@@ -45,8 +47,10 @@ for group in (
     keys,
     configuration,
     evaluation,
+    evidence,
     models,
     recording,
+    drills,
     workloads,
 ):
     group.add(app)
