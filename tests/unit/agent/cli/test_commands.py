@@ -39,6 +39,9 @@ OFFERED = {
     "config": ("check", "show"),
     "fleet": ("hosts", "verdicts"),
     "eval": ("traces",),
+    "record": (),
+    "replay": (),
+    "drill": ("list", "run", "report"),
 }
 
 
