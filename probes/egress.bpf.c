@@ -113,7 +113,7 @@ static __always_inline void question_note(struct __sk_buff *skb, __u32 workload,
 		bytes = PATH_BYTES - 1;
 	barrier_var(bytes);
 	bytes &= NAME_MASK; /* for the verifier, which does not relate the two lengths above */
-	if (!bytes || bytes > PATH_BYTES - 1)
+	if (bytes < DNS_LEAST_BYTES || bytes > PATH_BYTES - 1)
 		return;
 	if (bpf_skb_load_bytes(skb, at, name, bytes)) {
 		loss_count(workload, LOSS_READ_FAULT);

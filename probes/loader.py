@@ -270,12 +270,14 @@ def _sign(pins: Path, path: Path) -> None:
 def probe_capabilities(path: Path = OBJECT) -> list[Capability]:
     """Loads each program by itself, attaches nothing, and says what the kernel answered."""
     opened = libbpf.Object(path)
-    names = {name: opened.section(name) for name in opened.programs}
+    sections = {name: opened.section(name) for name in opened.programs}
     opened.close()
     found = []
-    for name, section in names.items():
+    for name, section in sections.items():
+        if not _has_hook(section):
+            continue  # its twin has the name by which this kernel calls the tracepoint
         single = libbpf.Object(path)
-        for other in names:
+        for other in sections:
             if other != name:
                 single.skip(other)
         try:
