@@ -1,0 +1,35 @@
+"""Differences between two readings of the kernel's counters."""
+
+import numpy as np
+from hypothesis import given
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+from collectors.counters import _SEQUENCE_DTYPE, _difference
+
+KEYS = st.tuples(st.integers(0, 3), st.integers(0, 2), st.integers(0, 5))
+COUNTS = st.integers(1, 1000)
+
+
+def _table(counts: dict[tuple[int, int, int], int]) -> NDArray[np.void]:
+    rows = [(*key, count) for key, count in counts.items()]
+    table = np.array(rows, _SEQUENCE_DTYPE)
+    return table[np.lexsort((table["word"], table["role"], table["workload"]))]
+
+
+def _told(table: NDArray[np.void]) -> dict[tuple[int, int, int], int]:
+    return {(int(w), int(r), int(word)): int(n) for w, r, word, n in table.tolist()}
+
+
+@given(st.dictionaries(KEYS, COUNTS), st.dictionaries(KEYS, COUNTS))
+def test_what_grew_is_told_by_how_much(
+    before: dict[tuple[int, int, int], int], growth: dict[tuple[int, int, int], int]
+) -> None:
+    now = {key: before.get(key, 0) + growth.get(key, 0) for key in before | growth}
+    assert _told(_difference(_table(before), _table(now))) == growth
+
+
+def test_a_count_that_was_dropped_and_began_anew_is_told_as_it_is() -> None:
+    key = (1, 0, 7)
+    assert not _told(_difference(_table({key: 5}), _table({key: 3})))
+    assert _told(_difference(_table({}), _table({key: 3}))) == {key: 3}
