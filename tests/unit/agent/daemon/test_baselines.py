@@ -1,0 +1,78 @@
+"""Baselines on disk: whole or not at all, and never silently replaced."""
+
+from pathlib import Path
+
+import pytest
+
+from agent.daemon.baselines import BaselineFiles
+from agent.errors import UnknownError
+from detectors.baseline import Baseline
+from detectors.window import Item, ItemKind
+
+
+def known() -> Baseline:
+    baseline = Baseline("embedder")
+    baseline.approve([Item(ItemKind.EXEC, "/srv/worker", "main", 1, 1)])
+    return baseline
+
+
+def test_what_was_saved_is_loaded_again(tmp_path: Path) -> None:
+    BaselineFiles(tmp_path).save(known())
+    assert BaselineFiles(tmp_path).load("embedder").to_bytes() == known().to_bytes()
+
+
+def test_a_workload_never_learned_has_a_baseline_that_knows_nothing(tmp_path: Path) -> None:
+    files = BaselineFiles(tmp_path)
+    assert len(files.load("embedder").repertoire) == 0
+    assert files.set_aside == []
+
+
+@pytest.mark.parametrize("damage", [b"", b"no baseline", known().to_bytes()[:-3]])
+def test_a_damaged_file_is_set_aside_whole_and_named(tmp_path: Path, damage: bytes) -> None:
+    files = BaselineFiles(tmp_path)
+    files.save(known())
+    files.path("embedder").write_bytes(damage)
+    assert len(files.load("embedder").repertoire) == 0
+    (aside,) = files.set_aside
+    assert aside.name.startswith("embedder.baseline.corrupt-")
+    assert aside.read_bytes() == damage
+    assert not files.path("embedder").exists()
+
+
+def test_only_root_looks_into_the_directory(tmp_path: Path) -> None:
+    files = BaselineFiles(tmp_path)
+    files.save(known())
+    assert files.directory.stat().st_mode & 0o777 == 0o700
+
+
+def test_a_half_written_file_never_takes_the_place_of_a_whole_one(tmp_path: Path) -> None:
+    files = BaselineFiles(tmp_path)
+    files.save(known())
+    files.path("embedder").with_name("embedder.baseline.new").write_bytes(b"half")
+    assert len(files.load("embedder").repertoire) == 1
+    files.save(known())
+    assert [file.name for file in files.directory.iterdir()] == ["embedder.baseline"]
+
+
+def test_a_name_with_slashes_stays_inside_the_directory(tmp_path: Path) -> None:
+    files = BaselineFiles(tmp_path)
+    assert files.path("../../etc/x").parent == files.directory
+
+
+def test_a_digest_changes_with_the_content_and_is_empty_without_a_file(tmp_path: Path) -> None:
+    files = BaselineFiles(tmp_path)
+    assert files.digest("embedder") == ""
+    files.save(Baseline("embedder"))
+    first = files.digest("embedder")
+    files.save(known())
+    assert files.digest("embedder") != first
+    assert len(first) == 64
+
+
+def test_what_was_forgotten_is_gone_and_cannot_be_forgotten_twice(tmp_path: Path) -> None:
+    files = BaselineFiles(tmp_path)
+    files.save(known())
+    files.forget("embedder")
+    assert not files.path("embedder").exists()
+    with pytest.raises(UnknownError, match="embedder"):
+        files.forget("embedder")
