@@ -149,6 +149,7 @@ class Watcher:
     def release(self, children: Iterable[int]) -> None:
         """An operator gave the workload back with these unknown children alive."""
         self.tolerated = set(children)
+        self.telling = Telling()  # what is repeated after a release is news to whoever released
 
     def reconfigure(self, settings: Settings, judging: JudgeSettings) -> None:
         """Take other settings from now on; nothing learned is lost."""
