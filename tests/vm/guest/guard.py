@@ -17,6 +17,7 @@ import numpy as np
 
 from agent.response.containment import Step
 from agent.response.pinned import PinnedSwitch
+from agent.response.secret_files import secret_files
 from probes.loader import Sensor, remove
 from probes.sensitive import mark
 
@@ -88,6 +89,7 @@ class Stage:
             Act("chmod", (self.plain,)),
             Act("open-read", (self.listed,), note="a sensitive file"),
             Act("open-read", (self.below,), note="below a sensitive directory"),
+            Act("open-read", ("/etc/shadow",), note="passwords"),
             Act("ptrace", (pid,)),
             Act("vm-read", (pid, _mapped(self.stranger.pid))),
             Act("open-read", (f"/proc/{pid}/mem",), note="a stranger's memory"),
@@ -174,7 +176,8 @@ def main() -> int:
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         stage = Stage(folder, stack)
-        mark(sensor.maps["sensitive"], sensor.schema, [stage.listed, str(folder / "credentials")])
+        places = [*secret_files([]), stage.listed, str(folder / "credentials")]
+        mark(sensor.maps["sensitive"], sensor.schema, places)
         for act in stage.acts():
             row, right = try_act(act, sensor, switch)
             print(row, flush=True)

@@ -42,6 +42,8 @@ OFFERED = {
     "record": (),
     "replay": (),
     "drill": ("list", "run", "report"),
+    "evidence": (),
+    "log": ("verify",),
 }
 
 
