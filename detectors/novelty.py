@@ -191,6 +191,8 @@ def _installed(path: str) -> bool:
 
 
 def _peer(item: Item) -> Verdict:  # noqa: PLR0911 - one return per finding
+    if item.item.startswith("dns "):
+        return Level.MEDIUM, "a host name it never asked for", ("T1071.004",)
     protocol, address, port = split_endpoint(item.item.removeprefix("accept "))
     if item.item.startswith("accept "):
         return Level.LOW, "a caller from a part of the network that never called", ()

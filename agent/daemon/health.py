@@ -29,6 +29,9 @@ RECENT_S: Final = 60.0
 SLOW_REST_S: Final = 0.05
 """Over the budget, records are read at most 20 times a second."""
 
+CALM_SHARE: Final = 0.8
+"""Of the budget: below it the agent steps forward again."""
+
 COSTLY_ROUNDS: Final = 12
 """Health checks over the processor budget, in a row, before the agent takes a step back."""
 
@@ -119,7 +122,7 @@ class Health:
         if self._costly >= COSTLY_ROUNDS and self.step == "full":
             self.step, self._daemon.loop.rest_s = "slow", SLOW_REST_S
             log.warning("budget.stepped_back", cpu_percent=round(percent, 2), budget=budget)
-        elif self.step == "slow" and percent < budget / 2:
+        elif self.step == "slow" and percent < CALM_SHARE * budget:
             self.step, self._daemon.loop.rest_s = "full", REST_S
             log.info("budget.recovered", cpu_percent=round(percent, 2))
 

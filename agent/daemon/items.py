@@ -8,6 +8,7 @@ from detectors.window import Item, ItemKind
 from probes import syscalls
 
 _DENIED: Final = "denied"
+_NAME: Final = "name"
 _KINDS: Final = {
     "exec": ItemKind.EXEC,
     "file": ItemKind.FILE,
@@ -17,6 +18,7 @@ _KINDS: Final = {
     "listen": ItemKind.LISTEN,
     "syscall": ItemKind.SYSCALL,
     _DENIED: ItemKind.PEER,
+    _NAME: ItemKind.PEER,
 }
 
 
@@ -29,6 +31,8 @@ def item_of(sighting: Sighting, role: str, lineage: Lineage) -> Item | None:
     if kind is ItemKind.SYSCALL:
         number = int(name)
         name = "foreign" if "foreign" in sighting.marks else syscalls.name(number) or name
+    if sighting.kind == _NAME:
+        name = f"dns {name}"
     marks = sighting.marks | {_DENIED} if sighting.kind == _DENIED else sighting.marks
     exe = name if kind is ItemKind.EXEC else lineage.find(sighting.pid, sighting.ppid).exe
     return Item(kind, name, role, sighting.time_ns, sighting.pid, exe, marks, sighting.count)
