@@ -37,8 +37,9 @@ OVERHEAD: Final = (
     "itself uses. Above its processor budget it reads less often, and says so."
 )
 LIMITS: Final = (
-    "Nothing is seen inside TLS or inside the GPU. A kernel or root outside the watched workloads can remove the probes: the agent says so, and cannot "
-    "prevent it. README and probes/README.md have the whole list."
+    "Nothing is seen inside TLS or inside the GPU. A kernel or root outside the watched workloads "
+    "can remove the probes: the agent says so, and cannot prevent it. README and probes/README.md "
+    "have the whole list."
 )
 
 
