@@ -145,7 +145,7 @@ def shared_memory_program(_place: Place) -> None:
 
 
 def load_code(place: Place) -> None:
-    """Load machine code from a temporary directory."""
+    """Load machine code that was just written."""
     spec = importlib.util.find_spec("_testmultiphase") or importlib.util.find_spec("_queue")
     if spec is None or spec.origin is None:
         raise OSError("no extension module to copy")

@@ -1,4 +1,4 @@
-"""Where drills happen: a temporary directory with decoys, gone afterwards."""
+"""Where drills happen: a directory with decoys in the home, gone afterwards."""
 
 from __future__ import annotations
 

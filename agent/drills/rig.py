@@ -70,7 +70,8 @@ class Rig:
         return self._server.pid
 
     def _start(self) -> None:
-        directory = Path(tempfile.mkdtemp(prefix="inferward-drill-"))
+        # Not in /tmp: what a server reads and writes there says little, and is judged so.
+        directory = Path(tempfile.mkdtemp(prefix="inferward-drill-", dir=Path.home()))
         self._stack.callback(shutil.rmtree, directory)
         hub = self._stack.enter_context(loopback.sink())
         self.place = Place(directory, 0, hub)
