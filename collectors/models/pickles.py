@@ -7,6 +7,7 @@ until then: unpickling runs that far too.
 from __future__ import annotations
 
 import pickletools
+import warnings
 from dataclasses import dataclass, field
 from typing import IO, cast
 
@@ -50,6 +51,13 @@ def read_pickles(stream: IO[bytes]) -> Pickled:
 
     What follows a whole pickle and is none itself, as raw tensors do, is left alone.
     """
+    with warnings.catch_warnings():
+        # Texts of protocol 0 are decoded as Python source, which has opinions on backslashes.
+        warnings.simplefilter("ignore", DeprecationWarning)
+        return _all(stream)
+
+
+def _all(stream: IO[bytes]) -> Pickled:
     found = Pickled()
     names = found.names
     found.broken = _one(stream, names)

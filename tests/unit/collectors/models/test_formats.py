@@ -111,6 +111,10 @@ def test_a_number_of_the_extension_registry_is_unknown_code(tmp_path: Path) -> N
     assert rules(put(tmp_path / "a.pkl", b"\x80\x02\x82\x07.")) == ["pickle-unknown"]
 
 
+def test_a_text_that_is_no_python_literal_is_read_quietly(tmp_path: Path) -> None:
+    assert rules(put(tmp_path / "a.pkl", b"S'\\d'\n.")) == ["pickle-present"]
+
+
 def test_an_empty_stack_does_not_stop_the_scan(tmp_path: Path) -> None:
     assert rules(put(tmp_path / "a.pkl", b"\x80\x04Rbus0cos\nsystem\n.")) == ["pickle-danger"]
 
