@@ -25,6 +25,8 @@
 #define AF_INET_FAMILY 2
 #define AF_INET6_FAMILY 10
 #define AF_NETLINK_FAMILY 16
+#define TCP_PROTOCOL 6
+#define UDP_PROTOCOL 17
 
 /* Files, and directories for all below them, that a contained workload may not open. */
 struct {
@@ -112,9 +114,28 @@ DENY_ALWAYS(move_mount)
 DENY_ALWAYS(ptrace_traceme)
 
 /* Every family; the peers that were connected stay as `guard_socket_sendmsg` says. */
-DENY_ALWAYS(socket_connect)
 DENY_ALWAYS(socket_bind)
 DENY_ALWAYS(socket_listen)
+
+/* The cgroup programs refuse these a moment later, and tell which peer it was. */
+static __always_inline int refusal_told(struct sock *sk)
+{
+	__u16 family = BPF_CORE_READ(sk, __sk_common.skc_family);
+	__u16 protocol = BPF_CORE_READ(sk, sk_protocol);
+
+	return (family == AF_INET_FAMILY || family == AF_INET6_FAMILY) &&
+	       (protocol == TCP_PROTOCOL || protocol == UDP_PROTOCOL);
+}
+
+SEC("lsm/socket_connect")
+int BPF_PROG(guard_socket_connect, struct socket *socket)
+{
+	if (refusal_told(BPF_CORE_READ(socket, sk)))
+		return 0;
+	if (deny_contained())
+		return DENIED;
+	return 0;
+}
 
 SEC("lsm/mmap_file")
 int BPF_PROG(guard_mmap_file, struct file *file, unsigned long reqprot, unsigned long prot)
@@ -227,8 +248,11 @@ int BPF_PROG(guard_socket_sendmsg, struct socket *socket, struct msghdr *message
 		return 0; /* the resolver asks the kernel for addresses */
 	if (family != AF_UNIX_FAMILY && family != AF_INET_FAMILY && family != AF_INET6_FAMILY)
 		goto deny; /* raw packets pass no cgroup program */
-	if (BPF_CORE_READ(message, msg_namelen))
+	if (BPF_CORE_READ(message, msg_namelen)) {
+		if (refusal_told(sk))
+			return 0;
 		goto deny;
+	}
 	if (family != AF_UNIX_FAMILY || !unix_called(sk))
 		return 0; /* of connected IP sockets the egress program cuts those it initiated */
 deny:
