@@ -166,7 +166,7 @@ class Server:
         while self._calling.is_set():
             turn += 1
             try:
-                self._ask("POST" if turn % 8 == 0 else "GET", "answer = 1", 1.0)
+                self._ask("POST" if turn % 8 == 0 else "GET", "answer = 1", 5.0)
                 self.answered += 1
             except (OSError, http.client.HTTPException):
                 self.failed += 1

@@ -12,7 +12,7 @@ import pytest
 from agent.response.processes import held
 from tests.host.daemons import Daemon, Server, grave, wait_for
 
-pytestmark = pytest.mark.timeout(60)
+pytestmark = pytest.mark.timeout(120)
 
 SHELL = "subprocess.Popen(['/bin/sh', '-c', 'sleep 30; true'])"
 
@@ -37,7 +37,7 @@ def life() -> Iterator[Life]:
         daemon.configure(server.rule("freeze")).start()
         life = Life(daemon, server)
         server.start()
-        wait_for(life.guards, 50.0)
+        wait_for(life.guards, 90.0)
         yield life
     finally:
         server.stop()

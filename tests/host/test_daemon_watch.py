@@ -13,7 +13,7 @@ import pytest
 from agent.response.processes import held
 from tests.host.daemons import Daemon, Server, grave, rank, wait_for
 
-pytestmark = pytest.mark.timeout(60)
+pytestmark = pytest.mark.timeout(120)
 
 HIGH = 3
 EPERM = 1
@@ -75,7 +75,7 @@ def scene() -> Iterator[Scene]:
                     states[name].append(state)
             return all("guarding" in seen for seen in states.values())
 
-        wait_for(guarding, 50.0)
+        wait_for(guarding, 90.0)
         yield Scene(daemon, servers, states)
     finally:
         for server in servers.values():

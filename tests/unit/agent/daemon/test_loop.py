@@ -131,13 +131,11 @@ def test_missed_periods_are_not_made_up_for(loop: Loop) -> None:
 def test_a_signal_is_handled_in_the_loop(loop: Loop) -> None:
     before = signal.getsignal(signal.SIGUSR2)
     loop.signals = {signal.SIGUSR2: loop.stop}
-    sender = threading.Timer(0.05, os.kill, (os.getpid(), signal.SIGUSR2))
-    sender.start()
+    loop.every(0.02, lambda _: os.kill(os.getpid(), signal.SIGUSR2))
     try:
         loop.run()
     finally:
         signal.signal(signal.SIGUSR2, before)
-        sender.join()
 
 
 def test_many_wake_ups_never_block_whoever_wakes(loop: Loop) -> None:
