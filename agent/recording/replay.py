@@ -31,6 +31,7 @@ class Course:
         state: Where its baseline stood live after the window at hand.
         followed: Whether life moves as it did live. A fit takes its worker a time no record
             tells; with another baseline the replay goes its own way.
+        asked: The rows a fit was first asked for: the live worker fits those, however late.
     """
 
     origin: Origin
@@ -39,10 +40,18 @@ class Course:
     followed: bool
     state: BaselineState = BaselineState.LEARNING
     window: Window | None = None
+    asked: Floats | None = None
 
     def fit(self, rows: Floats) -> ResourceModel | None:
-        """Fit when the live judge had its fit, or at once if that does not count."""
-        return fit_here(rows) if not self.followed or self.state is BaselineState.SHADOW else None
+        """Fit what the live worker was first asked to, when it had answered; or at once."""
+        if not self.followed:
+            return fit_here(rows)
+        if self.asked is None:
+            self.asked = rows
+        if self.state is not BaselineState.SHADOW:
+            return None
+        asked, self.asked = self.asked, None
+        return fit_here(asked)
 
 
 @dataclass(slots=True)

@@ -11,8 +11,9 @@ from agent.daemon.verdicts import Context, Origin, verdict
 from agent.recording.errors import BrokenRecordingError, NoRecordingError
 from agent.recording.replay import Replay
 from agent.recording.tap import Tap
-from detectors.baseline import Baseline
+from detectors.baseline import Baseline, Floats
 from detectors.judge import Judge
+from detectors.resources import ResourceModel, fit
 from detectors.window import Item, Window
 from tests.unit.detectors.factory import ATTACK, SETTINGS, USUAL, guarding_judge, item, window
 
@@ -96,7 +97,14 @@ def test_what_was_recent_when_the_recording_began_still_counts(tmp_path: Path) -
 
 
 def test_a_replay_goes_through_learning_as_live_did(tmp_path: Path) -> None:
-    live = Live(Judge(SETTINGS, Baseline("embedder")))
+    asked: list[Floats] = []
+
+    def late(rows: Floats) -> ResourceModel | None:
+        """Answer as the daemon's worker does: three windows later, for the rows it was given."""
+        asked.append(rows)
+        return fit(asked[0]) if len(asked) > 3 else None
+
+    live = Live(Judge(SETTINGS, Baseline("embedder"), late))
     live.tap.start(tmp_path / "r", LONG_S, [live])
     live.close(window(0, *USUAL))
     for at in range(1, 70):
