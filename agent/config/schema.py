@@ -100,11 +100,6 @@ class Response:
     contain_for_s: float = key(
         600.0, checks.number(1.0, _WEEK_S), "seconds until a containment ends by itself"
     )
-    keep_clients: bool = key(
-        default=True,
-        check=checks.flag,
-        words="level contain leaves accepted connections answering",
-    )
     breaker_count: int = key(3, checks.integer(1, 1000), "after so many distinct containments")
     breaker_minutes: float = key(
         10.0, checks.number(0.1, 1440.0), "within so many minutes, stop acting and say so"
@@ -115,10 +110,11 @@ class Response:
 class Store:
     """The local record of what happened."""
 
-    max_mib: int = key(
-        256, checks.integer(8, 65_536), "size of events.db; the oldest lines give way"
+    keep_entries: int = key(
+        100_000,
+        checks.integer(100, 100_000_000),
+        "lines of events.db, some 4 KiB each; the oldest give way",
     )
-    keep_days: int = key(30, checks.integer(1, 3650), "age at which a verdict is dropped")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -34,7 +34,7 @@ def run(settings: Settings, read_settings: Callable[[], Settings]) -> None:
 
     with Lock((settings.paths.run, settings.paths.state)):
         sensor = _open_sensor(settings)
-        store = Store.open(settings.paths.state / "events.db")
+        store = Store.open(settings.paths.state / "events.db", keep=settings.store.keep_entries)
         Daemon(settings, sensor, store, _ship(settings), read_settings).run()
 
 

@@ -12,6 +12,7 @@ from typing import Any, Final
 
 from agent.config.schema import Settings
 from agent.control import ControlServer
+from agent.daemon.artifacts import Artifacts
 from agent.daemon.baselines import BaselineFiles
 from agent.daemon.devices import Devices
 from agent.daemon.fitting import Fitter
@@ -117,6 +118,7 @@ class Daemon:
         self.status = Status(self)
         self.control = ControlServer(settings.paths.run, Handlers(self).table())
         self._offset_ns = time.time_ns() - time.monotonic_ns()
+        self.artifacts = Artifacts(settings.paths.state / "ledger.db", self._offset_ns)
         self._window_start_ns = time.monotonic_ns()
         self._rescan = False
         self._scanned_s = 0.0
@@ -144,6 +146,8 @@ class Daemon:
         }
         notify("READY=1", "STATUS=watching")
         log.info("agent.started", tier="trace", resumed=self.sensor.resumed, pid=os.getpid())
+        for source in sorted(self.settings.paths.probes.glob("*.c")):
+            log.warning("probes.operator_ignored", path=source, why="not in this version")
         for note in self.sensor.notes:
             log.warning("probes.not_carried_over", what=note)
         try:
@@ -187,6 +191,7 @@ class Daemon:
         self.hands.close()
         self.fitter.close()
         self.devices.close()
+        self.artifacts.close()
         self.save()
         if self.shipper is not None:
             self.shipper.stop()
@@ -234,6 +239,7 @@ class Daemon:
                 self.losses["of_no_workload"] += len(mine)
                 continue
             watcher.see(mine, self.membership.role_of)
+            self.artifacts.see(mine, watcher.found.name)
 
     def _on_scan(self, _now_ns: int) -> None:
         self.scan()

@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -57,14 +58,15 @@ class SelfTest:
 
     def __init__(self, loop: Loop, registry: Registry) -> None:
         """Be idle."""
+        self._one = threading.Lock()
         self._loop = loop
         self._registry = registry
         self.number = 0
         self.seen: list[Sighting] = []
 
     def run(self) -> list[dict[str, Any]]:
-        """Findings for `agent doctor --live`: name, state, words, fix."""
-        with TemporaryDirectory(prefix="inferward-self-test-") as where:
+        """Findings for `agent doctor --live`: name, state, words, fix; a second asker waits."""
+        with self._one, TemporaryDirectory(prefix="inferward-self-test-") as where:
             (Path(where) / "read").touch()
             found = self._do(where)
         fix = "see `agent doctor` for what this kernel refuses, and the agent's log"

@@ -66,6 +66,7 @@ class Status:
             "rejected_records": daemon.records.reader.rejected,
             "discarded_records": daemon.sensor.ring.discarded,
             "store": sum(daemon.store.lost.values()),
+            "ledger": daemon.artifacts.lost,
         }
         return {name: count for name, count in found.items() if count}
 

@@ -16,6 +16,7 @@ from agent.doctor.findings import Finding, State
 from agent.errors import AgentError
 
 _BCC_S: Final = 30.0
+_ENTRY_KIB: Final = 4  # a verdict in the log
 _CONNECT_S: Final = 2.0
 _MIB: Final = 1024 * 1024
 
@@ -30,7 +31,7 @@ def bcc() -> Finding:
     except subprocess.TimeoutExpired:
         return Finding("bcc", State.LIMITED, f"no answer in {_BCC_S:.0f} s", "try again when idle")
     if tried.returncode == 0:
-        return Finding("bcc", State.OK, "importable: operator probes and stack symbols work")
+        return Finding("bcc", State.OK, "importable; this version has no use for it yet")
     words = "not importable: no operator probes, no names in user stacks"
     fix = "install the distribution's python3-bpfcc (never the PyPI package called bcc)"
     return Finding("bcc", State.LIMITED, words, fix)
@@ -64,11 +65,11 @@ def disk(settings: Settings) -> Finding:
     while not place.exists():
         place = place.parent
     free_mib = shutil.disk_usage(place).free // _MIB
-    wanted_mib = settings.store.max_mib + settings.ship.outbox_mib
+    wanted_mib = settings.store.keep_entries * _ENTRY_KIB // 1024 + settings.ship.outbox_mib
     words = f"{free_mib} MiB free at {place}, of which the agent uses up to {wanted_mib}"
     if free_mib >= wanted_mib:
         return Finding("disk", State.OK, words)
-    return Finding("disk", State.LIMITED, words, "make room, or lower store.max_mib")
+    return Finding("disk", State.LIMITED, words, "make room, or lower store.keep_entries")
 
 
 def central(settings: Settings) -> list[Finding]:

@@ -31,6 +31,8 @@ def version(release: str, machine: str) -> Finding:
     found = _VERSION.match(release)
     number = (int(found[1]), int(found[2])) if found else (0, 0)
     words = f"Linux {release} on {machine}"
+    if machine != "x86_64":
+        return Finding("kernel", State.MISSING, words, "the probes are built for x86-64 alone")
     if number < OLDEST_KERNEL:
         oldest = ".".join(map(str, OLDEST_KERNEL))
         return Finding("kernel", State.MISSING, words, f"boot Linux {oldest} or later")

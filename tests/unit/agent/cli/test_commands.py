@@ -44,6 +44,8 @@ OFFERED = {
     "drill": ("list", "run", "report"),
     "evidence": (),
     "log": ("verify",),
+    "models": ("scan", "trust", "verify", "history"),
+    "workloads": (),
 }
 
 

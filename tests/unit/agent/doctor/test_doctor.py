@@ -158,7 +158,7 @@ def test_only_what_is_not_well_gets_a_fix_in_the_text() -> None:
 
 def test_a_disk_too_small_for_the_stores_is_told(tmp_path: Path) -> None:
     settings = Settings(paths=Paths(state=tmp_path / "not/yet"))
-    assert host.disk(settings).words.endswith("of which the agent uses up to 320")
+    assert host.disk(settings).words.endswith("of which the agent uses up to 454")
 
 
 def test_a_central_that_does_not_listen_is_told() -> None:

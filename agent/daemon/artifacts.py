@@ -1,0 +1,80 @@
+"""Model files that workloads open, write and map, on their way into the ledger."""
+
+import os
+import sqlite3
+import threading
+from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Final, Literal
+
+from agent.log import log
+from agent.models.ledger import Ledger
+from collectors.models.artifacts import is_artifact
+from collectors.sightings import Sighting
+
+MOST_WAITING: Final = 1_000
+"""Uses between the loop and the disk; a server that loads opens some tens of artifacts."""
+
+_ACCESS: Final[dict[str, Literal["read", "write", "map"]]] = {
+    "file": "read",
+    "write": "write",
+    "library": "map",
+}
+_MINOR_BITS: Final = 20  # of a device number inside the kernel, include/linux/kdev_t.h
+
+
+class Artifacts:
+    """Notes uses in a thread of its own: the loop never waits for the disk.
+
+    Attributes:
+        lost: Uses not noted, for want of room or because the ledger could not be written.
+    """
+
+    def __init__(self, path: Path, offset_ns: int) -> None:
+        """Open nothing yet; the thread does at the first use."""
+        self.lost = 0
+        self._path = path
+        self._offset_ns = offset_ns  # CLOCK_REALTIME minus CLOCK_MONOTONIC
+        self._ledger: Ledger | None = None
+        self._room = threading.BoundedSemaphore(MOST_WAITING)
+        self._worker = ThreadPoolExecutor(1, thread_name_prefix="ledger")
+
+    def see(self, sightings: Iterable[Sighting], workload: str) -> None:
+        """Take in what a workload just did; only model files are kept."""
+        for sighting in sightings:
+            if sighting.kind not in _ACCESS or not is_artifact(sighting.item):
+                continue
+            if not self._room.acquire(blocking=False):
+                self.lost += 1
+                continue
+            self._worker.submit(self._note, sighting, workload)
+
+    def _note(self, sighting: Sighting, workload: str) -> None:
+        device, inode = sighting.inode
+        try:
+            if self._ledger is None:
+                self._ledger = Ledger.open(self._path)
+            self._ledger.note(
+                path=sighting.item,
+                access=_ACCESS[sighting.kind],
+                time_ns=sighting.time_ns + self._offset_ns,
+                workload=workload,
+                pid=sighting.pid,
+                device=os.makedev(device >> _MINOR_BITS, device & ((1 << _MINOR_BITS) - 1)),
+                inode=inode,
+            )
+        except (sqlite3.Error, OSError) as error:
+            self.lost += 1
+            log.once("ledger.failed", path=self._path, why=error)
+        finally:
+            self._room.release()
+
+    def close(self) -> None:
+        """Write what waits, then let the file go."""
+        self._worker.submit(self._end)  # SQLite wants to be closed where it was opened
+        self._worker.shutdown(wait=True)
+
+    def _end(self) -> None:
+        if self._ledger is not None:
+            self._ledger.close()
