@@ -23,6 +23,7 @@ _SENSORS: Final = {
     "listen": ("EVENT_LISTEN",),
     "mapping": ("EVENT_MAPPING",),
     "syscall": ("EVENT_SYSCALL",),
+    "name": ("EVENT_NAME",),
 }
 
 

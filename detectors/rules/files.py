@@ -6,6 +6,7 @@ from typing import Final
 
 from detectors.assessment import Level
 from detectors.rules.rule import OPEN, Rule
+from detectors.window import ItemKind
 
 RULES: Final = (
     Rule(
@@ -100,6 +101,15 @@ RULES: Final = (
         Level.CRITICAL,
         "memory or environment of a process",
         ("T1003.007", "AML.T0055"),
+    ),
+    Rule(
+        # Owners and workers open these for reading and writing; to look only is a stranger's way.
+        "foreign-shared-memory",
+        frozenset({ItemKind.FILE}),
+        r"^/dev/shm/(?:triton_python_backend_shm_region_|pytrtion|psm_|vllm)",
+        Level.HIGH,
+        "the shared memory between a server's processes, opened only to be read",
+        ("T1559", "AML.T0049"),
     ),
     Rule(
         "block-device",

@@ -35,6 +35,22 @@ RULES: Final = (
         ("T1070.004", "T1036"),
     ),
     MarkRule(
+        "preloaded-program",
+        EXEC,
+        "ld-preload",
+        Level.HIGH,
+        "a program into which its environment loads other code",
+        ("T1574.006",),
+    ),
+    MarkRule(
+        "audited-program",
+        EXEC,
+        "ld-audit",
+        Level.HIGH,
+        "a program whose every library call its environment hands to other code",
+        ("T1574.006",),
+    ),
+    MarkRule(
         "memory-library",
         LIBRARY,
         "memfd",
