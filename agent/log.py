@@ -43,6 +43,7 @@ EVENTS: Final = (
     "control.request_failed",
     "control.started",
     "control.stopped",
+    "guard.secrets_unmarked",
     "ledger.failed",
     "probes.missing",
     "probes.not_carried_over",

@@ -24,6 +24,7 @@ from agent.daemon.loop import Loop
 from agent.daemon.membership import Membership
 from agent.daemon.notify import notify
 from agent.daemon.registry import Found, Registry
+from agent.daemon.secrets import mark_secrets
 from agent.daemon.seen import Seen
 from agent.daemon.selftest import SelfTest
 from agent.daemon.status import Status
@@ -57,6 +58,9 @@ SCAN_S: Final = 5.0
 SAVE_S: Final = 30.0
 HEALTH_S: Final = 5.0
 GPU_S: Final = 10.0
+MARK_S: Final = 60.0
+"""Between looks for secret files that are new, or new files under their old names."""
+
 RESCAN_S: Final = 1.0
 """At most this often for programs nobody watches: a host that compiles starts hundreds a second."""
 
@@ -138,6 +142,9 @@ class Daemon:
         every(1.0, self.hands.tick)
         every(HEALTH_S, self._on_health)
         every(GPU_S, self.devices.tick)
+        if self.sensor.tier == "guard":
+            mark_secrets(self.sensor)
+            every(MARK_S, lambda _: mark_secrets(self.sensor))
         every(SAVE_S, lambda _: self.save())
         self.loop.signals = {
             signal.SIGTERM: self.loop.stop,
@@ -145,7 +152,9 @@ class Daemon:
             signal.SIGHUP: self._on_hangup,
         }
         notify("READY=1", "STATUS=watching")
-        log.info("agent.started", tier="trace", resumed=self.sensor.resumed, pid=os.getpid())
+        log.info(
+            "agent.started", tier=self.sensor.tier, resumed=self.sensor.resumed, pid=os.getpid()
+        )
         for source in sorted(self.settings.paths.probes.glob("*.c")):
             log.warning("probes.operator_ignored", path=source, why="not in this version")
         for note in self.sensor.notes:

@@ -42,7 +42,7 @@ class Status:
         return {
             "health": ("healthy", "degraded", "unhealthy")[worst],
             "reasons": [words for _, words in reasons],
-            "tier": "trace",
+            "tier": daemon.sensor.tier,
             "version": VERSION,
             "abi": daemon.sensor.schema.limit("ABI_NUMBER"),
             "host": daemon.settings.host,

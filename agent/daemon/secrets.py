@@ -1,0 +1,20 @@
+"""Tells the kernel which files hold this host's secrets; tier guard keeps the contained from them."""
+
+import pwd
+from pathlib import Path
+
+from agent.log import log
+from agent.response.secret_files import secret_files
+from probes.errors import ProbeError
+from probes.loader import Sensor
+from probes.sensitive import mark
+
+
+def mark_secrets(sensor: Sensor) -> int:
+    """Mark them anew; returns how many. Homes are those of every account of this host."""
+    homes = {Path(account.pw_dir) for account in pwd.getpwall()}
+    try:
+        return mark(sensor.maps["sensitive"], sensor.schema, secret_files(homes))
+    except ProbeError as error:
+        log.once("guard.secrets_unmarked", why=error)
+        return 0
