@@ -1,4 +1,4 @@
-"""Tells the kernel which files hold this host's secrets; tier guard keeps the contained from them."""
+"""Tells the kernel where this host keeps secrets; tier guard keeps the contained from them."""
 
 import pwd
 from pathlib import Path
@@ -10,11 +10,10 @@ from probes.loader import Sensor
 from probes.sensitive import mark
 
 
-def mark_secrets(sensor: Sensor) -> int:
-    """Mark them anew; returns how many. Homes are those of every account of this host."""
+def mark_secrets(sensor: Sensor) -> None:
+    """Mark them anew, in the homes of every account of this host."""
     homes = {Path(account.pw_dir) for account in pwd.getpwall()}
     try:
-        return mark(sensor.maps["sensitive"], sensor.schema, secret_files(homes))
+        mark(sensor.maps["sensitive"], sensor.schema, secret_files(homes))
     except ProbeError as error:
         log.once("guard.secrets_unmarked", why=error)
-        return 0
