@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from agent.response.processes import held
-from tests.host.daemons import Daemon, Server, grave, rank, wait_for
+from tests.host.daemons import Daemon, Server, Verdict, grave, rank, wait_for
 
 pytestmark = pytest.mark.timeout(120)
 
@@ -121,6 +121,12 @@ def test_every_eye_sees_the_live_self_test_beside_watched_servers(scene: Scene) 
     assert shut == []
 
 
+def verdict_of(daemon: Daemon, containment: str) -> Verdict:
+    """The verdict that led to a containment; empty before it is told."""
+    told = (v for v in daemon.verdicts() if v["response"]["containment"] == containment)
+    return next(told, {})
+
+
 def wake_ups(pid: int) -> int:
     """How often the process gave up the processor by itself."""
     lines = Path("/proc", str(pid), "status").read_text().splitlines()
@@ -189,17 +195,17 @@ def test_a_verdict_shows_the_tree_from_the_shell_up_to_the_server(free: Scene) -
 def test_a_frozen_tree_stands_still_with_orphans_of_orphans(
     free: Scene, shell: str, option: str, script: str
 ) -> None:
-    server, since_ns = free.servers["freeze"], time.monotonic_ns()
+    server = free.servers["freeze"]
     orphan = server.do(ORPHAN)
     server.strays.add(orphan)
     before = wake_ups(orphan)
     wait_for(lambda: wake_ups(orphan) > before)
     server.order(SHELL.format(shell=shell, option=option, script=script))
-    verdict = free.daemon.told("freeze", str(Path(shell).resolve()), since_ns)
+    (one,) = wait_for(lambda: free.daemon.live("freeze"))
+    verdict = wait_for(lambda: verdict_of(free.daemon, one["id"]))
     response = verdict["response"]
-    assert (verdict["level"], response["action"], response["state"]) == (
-        "critical", "freeze", "done",
-    )  # fmt: skip
+    assert (verdict["level"], response["action"]) == ("critical", "freeze")
+    assert (response["state"], response["undo"]) == ("done", one["undo"])
     assert {server.pid, orphan} <= set(response["held"])
     assert response["still_running"] == []
     assert all(held(pid, patient=True) for pid in response["held"])
@@ -214,6 +220,7 @@ def test_a_frozen_server_answers_again_after_agent_release(free: Scene) -> None:
     server.order("subprocess.Popen(['/usr/bin/awk', '1', '/dev/null'])")
     (one,) = wait_for(lambda: free.daemon.live("freeze"))
     assert not server.answers(0.3)
+    server.end_intruders()
     answer = free.daemon.command("release", one["id"])
     assert (answer.returncode, answer.stdout) == (0, "Released: freeze.\n")
     wait_for(server.answers)
@@ -271,3 +278,15 @@ def test_a_verdict_has_every_key_that_was_promised(scene: Scene) -> None:
         assert promised <= set(verdict)
         assert {"action", "state", "containment", "undo"} <= set(verdict["response"])
         assert verdict["engine"] == "generic"
+
+
+def test_a_hangup_lets_the_agent_go_further_than_before(free: Scene) -> None:
+    daemon, server = free.daemon, free.servers["alert"]
+    daemon.configure(*(s.rule("contain") for s in free.servers.values()))
+    os.kill(daemon.pid, signal.SIGHUP)
+    wait_for(lambda: "config.reloaded" in daemon.log())
+    since_ns = time.monotonic_ns()
+    server.do(CONNECT.format(port=1015))
+    verdict = daemon.told("alert", "tcp 127.0.0.1:1015", since_ns)
+    assert verdict["response"]["action"] == "contain"
+    assert daemon.live("alert")
