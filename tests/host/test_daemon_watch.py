@@ -241,7 +241,8 @@ def test_a_child_let_live_at_a_release_may_repeat_itself_and_is_told_of(free: Sc
     server, since_ns = free.servers["contain"], time.monotonic_ns()
     child = server.do(CALLER)
     free.daemon.told("contain", "tcp 127.0.0.1:1013", since_ns)
-    wait_for(lambda: free.daemon.live("contain"))
+    (one,) = wait_for(lambda: free.daemon.live("contain"))
+    wait_for(lambda: verdict_of(free.daemon, one["id"]))
     free.daemon.ask("release", all=True)
     again_ns = time.monotonic_ns()
     os.kill(child, signal.SIGUSR1)
@@ -256,7 +257,8 @@ def test_a_released_server_that_does_the_same_again_is_contained_again(free: Sce
     server = free.servers["contain"]
     for _ in range(2):
         assert server.do(CONNECT.format(port=1014)) != {"errno": EPERM}
-        wait_for(lambda: free.daemon.live("contain"))
+        (one,) = wait_for(lambda: free.daemon.live("contain"))
+        wait_for(lambda: verdict_of(free.daemon, one["id"]))  # noqa: B023 - called here, at once
         free.daemon.ask("release", all=True)
 
 
