@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -137,11 +138,12 @@ class Handlers:
         members = self._daemon.membership
         for name in names & set(self._daemon.watchers):
             watcher = self._daemon.watchers[name]
-            watcher.release(
+            children = [
                 pid
                 for pid, (number, role) in members.read().items()
                 if number == watcher.found.id and members.role_of(role) == UNKNOWN_CHILD
-            )
+            ]
+            watcher.release(children, time.monotonic_ns())
 
     def baseline_list(self, _arguments: Arguments) -> list[dict[str, Any]]:
         """One line per workload."""

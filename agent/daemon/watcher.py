@@ -38,6 +38,7 @@ class Watcher:
         counts: Verdicts told, by level.
         tolerated: Processes that an operator let live at a release, and their children: what they
             did before is told again and not acted on again. The server itself is not among them.
+        released_ns: When, CLOCK_MONOTONIC: a window that closes later holds acts from before.
         fresh: First-seen keys of what was new and is not learned: the kernel is to tell it again.
     """
 
@@ -57,6 +58,7 @@ class Watcher:
     fresh: list[bytes] = field(default_factory=list)
     recent: deque[Sighting] = field(default_factory=lambda: deque(maxlen=RECENT))
     tolerated: set[int] = field(default_factory=set)
+    released_ns: int = 0
     action: Action | None = None
     assessment: Assessment | None = None
     _grave: list[NovelItem] = field(default_factory=list)
@@ -143,12 +145,14 @@ class Watcher:
         grave = [item for item in assessment.novel if item.level >= Level.MEDIUM]
         known = {(item.kind, item.item) for item in self._grave}
         return bool(grave) and all(
-            item.pid in self.tolerated and (item.kind, item.item) in known for item in grave
+            item.time_ns <= self.released_ns
+            or (item.pid in self.tolerated and (item.kind, item.item) in known)
+            for item in grave
         )
 
-    def release(self, children: Iterable[int]) -> None:
-        """An operator gave the workload back with these unknown children alive."""
-        self.tolerated = set(children)
+    def release(self, children: Iterable[int], now_ns: int) -> None:
+        """An operator gave the workload back, at this time, with these unknown children alive."""
+        self.tolerated, self.released_ns = set(children), now_ns
         self.telling = Telling()  # what is repeated after a release is news to whoever released
 
     def reconfigure(self, settings: Settings, judging: JudgeSettings) -> None:
