@@ -47,6 +47,7 @@ from collectors.records import Records
 from collectors.sightings import Sighting
 from detectors.assessment import BaselineState
 from detectors.judge import Judge
+from detectors.window import Phase
 from probes.loader import Sensor
 
 TICK_S: Final = 0.5
@@ -261,6 +262,9 @@ class Daemon:
         for found in self.registry.workloads.values():
             if found.name not in self.watchers:
                 self._watch(found, table)
+            elif found.restarted:
+                # Its first records come before its first window: they are judged as a start, too.
+                self.watchers[found.name].judge.phase = Phase.STARTUP
 
     def _watch(self, found: Found, table: ProcessTable) -> None:
         baseline = self.baselines.load(found.name)

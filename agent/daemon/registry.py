@@ -29,6 +29,7 @@ class Found:
         id: Its number in the kernel's maps.
         why: Evidence, in words.
         started_ns: CLOCK_BOOTTIME start of its newest root.
+        restarted: Whether the latest look found a newer root than the one before.
     """
 
     name: str
@@ -39,6 +40,7 @@ class Found:
     pids: frozenset[int] = frozenset()
     ports: frozenset[int] = frozenset()
     started_ns: int = 0
+    restarted: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,7 +187,9 @@ class Registry:
         found.why = tuple(f"{e.why} (+{e.points})" for e in each.why) or ("named by hand",)
         found.roots = each.roots or (each.root_pid,)
         starts = [p.start_time_ns for pid in found.roots if (p := table.get(pid)) is not None]
-        found.started_ns = max(starts, default=0)
+        started_ns = max(starts, default=0)
+        found.restarted = bool(found.started_ns) and started_ns > found.started_ns
+        found.started_ns = started_ns
         return found
 
     def _forget_gone(self) -> None:

@@ -52,8 +52,8 @@ def test_a_restarted_server_is_adopted_again_with_its_baseline_and_no_alarm(life
     assert before not in life.daemon.workload("freeze")["pids"]
     time.sleep(7.0)  # through its start-up and some windows of its steady life
     found = life.daemon.workload("freeze")
-    assert (found["state"], found["phase"]) == ("guarding", "steady")
     assert grave(life.daemon.verdicts()) == []
+    assert (found["state"], found["phase"]) == ("guarding", "steady")
 
 
 def test_what_is_frozen_stays_frozen_when_the_daemon_is_killed(life: Life) -> None:
