@@ -23,7 +23,7 @@ BPF_PARTS := $(BPF_SOURCES:probes/%.bpf.c=build/bpf/%.o)
 BPF_OBJECT := probes/inferward.bpf.o
 C_FILES := $(filter-out probes/vmlinux.h,$(wildcard probes/*.c probes/*.h))
 
-.PHONY: help setup demo-setup vm-setup build test lint format demo bench eval vm-test install \
+.PHONY: help setup demo-setup vm-setup build test lint format demo bench drills vm-test install \
 	uninstall lock clean
 
 help: ## this list
@@ -53,7 +53,7 @@ $(BPF_OBJECT): $(BPF_PARTS)
 
 -include $(wildcard build/bpf/*.d)
 
-test: build ## every test this host can run
+test: build demo-setup ## every test this host can run
 	$(PYTHON) -m pytest
 
 lint: setup ## ruff, mypy --strict, import-linter, clang-format
@@ -74,8 +74,8 @@ demo: build demo-setup ## the main job, live: attack, verdict, freeze, release
 bench: build demo-setup ## what it costs, as a table
 	$(PYTHON) tests/bench/bench.py
 
-eval: build ## the sequence detectors on recorded traces
-	$(PYTHON) tests/bench/eval.py
+drills: build ## every drill on a live server: about ten minutes
+	$(PYTHON) -m pytest tests/drills
 
 vm-test: build vm-setup ## tests/host under other kernels and systemd (KERNEL=6.1: one of them)
 	$(PYTHON) tests/vm/matrix.py $(KERNEL)
