@@ -279,7 +279,7 @@ class Daemon:
         self.lineage.learn_table(table, found.pids)
         self.watchers[found.name] = Watcher(
             found, judge, self.settings, self.hands, self.lineage, origin, self.tell,
-            time.monotonic_ns(), self.tap,
+            self._window_start_ns, self.tap,
         )  # fmt: skip
         log.info("workload.found", workload=found.name, engine=found.engine, pids=len(found.pids))
 
@@ -290,6 +290,7 @@ class Daemon:
         for name, watcher in self.watchers.items():
             found = self.registry.workloads.get(name)
             if found is None or not (found.pids or watcher.items):
+                watcher.start_ns = now_ns
                 continue
             readings = watcher.memory.read(found.pids, now_ns) | self.devices.readings(found.pids)
             phase = phase_of(found, held=watcher.held())

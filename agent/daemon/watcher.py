@@ -90,7 +90,8 @@ class Watcher:
         assessment = self.judge.assess_items(items)
         if assessment is not None:
             if self.held():
-                self._grave += assessment.novel[:RECENT]  # its last acts before it stood still
+                # Its last acts before it stood still.
+                self._grave = [*self._grave, *assessment.novel][-RECENT:]
             self._consider(assessment, 0)
 
     def _note_key(self, sighting: Sighting, item: Item) -> None:
@@ -103,7 +104,6 @@ class Watcher:
     def close(self, window: Window, losses: dict[str, int]) -> Assessment:
         """Judge a finished window and tell what is worth telling."""
         self.items = []
-        self.start_ns = window.end_ns
         self.lost += window.lost
         self.tap.window(self, window)
         assessment = self.judge.observe(window)
@@ -114,6 +114,7 @@ class Watcher:
         if self.telling.worth(assessment, window, acted=acted):
             self._tell(window, assessment, decision, losses)
         self.action = None
+        self.start_ns = window.end_ns
         return assessment
 
     def _consider(self, assessment: Assessment, lost: int) -> Decision:
