@@ -206,6 +206,7 @@ def test_a_frozen_tree_stands_still_with_orphans_of_orphans(
     response = verdict["response"]
     assert (verdict["level"], response["action"]) == ("critical", "freeze")
     assert (response["state"], response["undo"]) == ("done", one["undo"])
+    assert verdict["id"] in one["reason"]
     assert {server.pid, orphan} <= set(response["held"])
     assert response["still_running"] == []
     assert all(held(pid, patient=True) for pid in response["held"])
