@@ -45,7 +45,9 @@ def serve(settings: CentralSettings) -> None:
     pair = KeyStore(settings.keys).pair("central")
     settings.run.mkdir(parents=True, exist_ok=True, mode=0o750)
     with _lock(settings.store):
-        store = CentralStore.open(settings.store / "chdb", settings.keep_days)
+        store = CentralStore.open(
+            settings.store / "chdb", settings.keep_days, settings.stuck_after_s
+        )
         try:
             server = Server(settings, pair.secret, store)
             before = [signal.signal(one, ask_to_stop) for one in (signal.SIGTERM, signal.SIGINT)]

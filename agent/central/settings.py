@@ -18,6 +18,7 @@ class CentralSettings:
         keys: Directory of the keys, `<state>/keys`: `central.key` and `allowed/`.
         keep_days: Age at which a verdict is dropped.
         silent_after_s: A host unheard for so long is told of as silent.
+        stuck_after_s: A statement of the store that takes so long ends central, to be started anew.
     """
 
     bind: str
@@ -26,3 +27,4 @@ class CentralSettings:
     keys: Path
     keep_days: int = 90
     silent_after_s: float = 30.0
+    stuck_after_s: float = 60.0

@@ -4,9 +4,11 @@ Text from hosts never enters a statement: rows go in as JSONEachRow beside it,
 and questions carry `{name:Type}` parameters.
 """
 
+import faulthandler
 import json
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Protocol, Self
@@ -18,6 +20,9 @@ from agent.store.levels import level_rank
 
 Row = Mapping[str, Any]
 
+
+STUCK_AFTER_S: Final = 60.0
+"""For one statement; statements here take milliseconds, and seconds on a busy host."""
 
 _ESCAPES: Final = str.maketrans({"\\": "\\\\", "\n": "\\n", "\t": "\\t", "\0": "\\0"})
 
@@ -47,12 +52,13 @@ class Question:
 class CentralStore:
     """The tables of one central, in one directory, for one process."""
 
-    def __init__(self, engine: Engine) -> None:
+    def __init__(self, engine: Engine, stuck_after_s: float = STUCK_AFTER_S) -> None:
         self._engine = engine
+        self._stuck_after_s = stuck_after_s
         self._columns: dict[str, str] = {}
 
     @classmethod
-    def open(cls, path: Path, keep_days: int) -> Self:
+    def open(cls, path: Path, keep_days: int, stuck_after_s: float = STUCK_AFTER_S) -> Self:
         """Open or create the store in the directory `path`, and bring its tables up to date.
 
         Raises:
@@ -66,7 +72,7 @@ class CentralStore:
         path.mkdir(parents=True, exist_ok=True, mode=0o700)
         try:
             engine: Engine = session.Session(str(path))  # type: ignore[no-untyped-call]
-            store = cls(engine)
+            store = cls(engine, stuck_after_s)
         except RuntimeError as error:
             raise StoreFailedError(_first_line(error)) from error
         store._migrate(keep_days)
@@ -198,16 +204,33 @@ class CentralStore:
 
     def _run(self, sql: str, **parameters: object) -> None:
         try:
-            self._engine.query(sql, "CSV", params=_escaped(parameters))
+            with _bounded(self._stuck_after_s):
+                self._engine.query(sql, "CSV", params=_escaped(parameters))
         except RuntimeError as error:
             raise StoreFailedError(_first_line(error)) from error
 
     def _select(self, sql: str, **parameters: object) -> list[dict[str, Any]]:
         try:
-            answer = str(self._engine.query(sql, "JSONEachRow", params=_escaped(parameters)))
+            with _bounded(self._stuck_after_s):
+                answer = str(self._engine.query(sql, "JSONEachRow", params=_escaped(parameters)))
         except RuntimeError as error:
             raise StoreFailedError(_first_line(error)) from error
         return [json.loads(line) for line in answer.splitlines() if line]
+
+
+@contextmanager
+def _bounded(stuck_after_s: float) -> Iterator[None]:
+    """End this process, with the stacks on stderr, if the engine does not come back in time.
+
+    A database that was killed while it wrote was seen to wait forever on a later statement
+    (chdb 4.4.0), inside its own code, where no Python can reach it. Nothing acknowledged is
+    lost: hosts keep what is not, and the service manager starts central again.
+    """
+    faulthandler.dump_traceback_later(stuck_after_s, exit=True)
+    try:
+        yield
+    finally:
+        faulthandler.cancel_dump_traceback_later()
 
 
 def _escaped(parameters: Mapping[str, object]) -> dict[str, object] | None:

@@ -195,7 +195,7 @@ def test_no_connection_begun_after_the_containment_succeeds(
         port = server.getsockname()[1]
         calls = tmp_path / "calls"
         target = start("sh", "-c", f'exec "$0" -c "$1" {port} > {calls}', sys.executable, CALLER)
-        wait_for(lambda: "done" in calls.read_text())
+        wait_for(lambda: calls.exists() and "done" in calls.read_text())
         here = Containments(tmp_path / "state", switch, breaker=UNLIMITED)
         done = here.contain(target, Step.CONTAIN, 60, "a test", "tester")
         contained_ns = time.monotonic_ns()

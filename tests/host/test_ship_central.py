@@ -7,6 +7,7 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -30,7 +31,7 @@ from pathlib import Path
 from agent.central import CentralSettings, serve
 state, bind = Path(sys.argv[1]), sys.argv[2]
 serve(CentralSettings(bind=bind, store=state / "central", run=state, keys=state / "keys",
-                      silent_after_s=2.0))
+                      silent_after_s=2.0, stuck_after_s=8.0))
 """
 
 OFFER = """
@@ -203,6 +204,19 @@ def test_a_thousand_verdicts_are_stored_once_though_both_sides_are_killed(fleet:
     offered = [verdict(number) for number in range(1_000)]
     (fleet.state / "offered.json").write_text(json.dumps(offered))
     central = fleet.start_central()
+    ended = threading.Event()
+
+    def keep_central() -> None:
+        """Start it again whenever it ended by itself, as a service manager does."""
+        nonlocal central
+        while not ended.wait(0.2):
+            with starting:
+                if central.poll() is not None:
+                    central = fleet.start_central()
+
+    starting = threading.Lock()
+    keeper = threading.Thread(target=keep_central)
+    keeper.start()
     first = 0
     for killed_at in (200, 600, None):
         host = fleet.run(
@@ -214,13 +228,15 @@ def test_a_thousand_verdicts_are_stored_once_though_both_sides_are_killed(fleet:
                 break
             first = int(line)
             if first in {300, 800}:
-                central.kill()
-                central.wait()
-                central = fleet.start_central()
+                with starting:
+                    central.kill()
+                    central.wait()
             if killed_at is not None and first >= killed_at:
                 os.kill(host.pid, signal.SIGKILL)
                 break
         host.wait()
+    ended.set()
+    keeper.join()
     assert first == 1_000
     assert fleet.verdicts(limit=2_000) == offered
     assert sum(fleet.host("h1")["verdicts"].values()) == 1_000
