@@ -18,6 +18,8 @@ from probes.schema import Schema
 _GRAMS_FILE: Final = "counted-grams.npy"
 _SLOTS_FILE: Final = "counted-totals.npy"
 _EVICT_ABOVE: Final = 0.75  # share of the map's room
+_TABLES: Final = ("totals", "losses", "file_bytes", "peer_bytes", "peer_connections")
+"""Array maps with one row per workload."""
 _SEQUENCE_DTYPE: Final = np.dtype(
     [("workload", "<u4"), ("role", "<u2"), ("word", "<u8"), ("count", "<u8")]
 )
@@ -31,6 +33,11 @@ class Counts:
         grams: Shape (n,), fields workload, role, word, count; only what changed.
         totals: Shape (workloads, counters), in the order of `enum counter`.
         losses: Shape (workloads, reasons), in the order of `enum loss_reason`.
+        file_bytes: Shape (workloads, classes * directions): `enum file_class`, and of each class
+            `enum file_direction`.
+        peer_bytes: Shape (workloads, classes * flows): `enum peer_class`, and of each class
+            `enum peer_flow`.
+        peer_connections: As `peer_bytes`.
         submitted: Shape (kinds,): records the kernel handed to the ring.
         evicted: 7-grams dropped from the kernel's map for want of room; none had changed.
     """
@@ -38,6 +45,9 @@ class Counts:
     grams: NDArray[np.void]
     totals: NDArray[np.uint64]
     losses: NDArray[np.uint64]
+    file_bytes: NDArray[np.uint64]
+    peer_bytes: NDArray[np.uint64]
+    peer_connections: NDArray[np.uint64]
     submitted: NDArray[np.uint64]
     evicted: int
 
@@ -65,7 +75,7 @@ class Counters:
         self._key = self._schema.dtype("gram_key")
         self._workloads = self._schema.limit("MAX_WORKLOADS")
         self._grams = np.zeros(0, _SEQUENCE_DTYPE)
-        sizes = [sensor.maps[name].max_entries for name in ("totals", "losses", "submitted")]
+        sizes = [sensor.maps[name].max_entries for name in (*_TABLES, "submitted")]
         self._slots = np.zeros(sum(sizes), np.uint64)
         self._splits = np.cumsum(sizes)[:-1]
         if sensor.resumed:
@@ -93,19 +103,14 @@ class Counters:
         evicted = self._evict(grams, changed)
         self._grams, self._slots = evicted[0], slots
         self._keep()
-        totals, losses, submitted = np.split(growth, self._splits)
-        return Counts(
-            grams=changed,
-            totals=totals.reshape(self._workloads, -1),
-            losses=losses.reshape(self._workloads, -1),
-            submitted=submitted,
-            evicted=evicted[1],
-        )
+        *tables, submitted = np.split(growth, self._splits)
+        rows = dict(zip(_TABLES, (t.reshape(self._workloads, -1) for t in tables), strict=True))
+        return Counts(grams=changed, **rows, submitted=submitted, evicted=evicted[1])
 
     def _read_slots(self, highest: int | None) -> NDArray[np.uint64]:
         maps, rows = self._sensor.maps, None if highest is None else highest + 1
         parts = []
-        for name in ("totals", "losses"):
+        for name in _TABLES:
             width = maps[name].max_entries // self._workloads
             parts.append(maps[name].array(None if rows is None else rows * width))
         return np.concatenate([*parts, maps["submitted"].array()])

@@ -10,7 +10,7 @@
 #define INFERWARD_EVENTS_H
 
 enum limit {
-	ABI_NUMBER = 1,
+	ABI_NUMBER = 2,
 	RECORD_BYTES = 248, /* a ring slot is 256: 8 of the kernel's own header first */
 	PATH_BYTES = 144,
 	COMM_BYTES = 16,
@@ -22,20 +22,28 @@ enum limit {
 	GRAM_BITS = 9,         /* each is number + 1; 0: before the thread's first call */
 	SYSCALL_FOREIGN = 510, /* made through the 32-bit or x32 entry */
 	RING_CALL = 512,       /* and up: an io_uring operation, by its own number */
+	STACK_FRAMES = 21,
 };
 
 enum event_kind {
-	EVENT_EXEC = 1,    /* exec_event: a new program runs */
-	EVENT_ARGS = 2,    /* args_event: its first argument bytes; follows EVENT_EXEC */
-	EVENT_EXIT = 3,    /* exit_event: a thread group of a watched workload ended */
-	EVENT_FILE = 4,    /* file_event: first open of a file in this access */
-	EVENT_PEER = 5,    /* peer_event: first connect, datagram or accept of a peer */
-	EVENT_LISTEN = 6,  /* peer_event: a socket began to listen, or was bound for datagrams */
-	EVENT_MAPPING = 7, /* mapping_event: first executable mapping */
-	EVENT_SYSCALL = 8, /* syscall_event: a sensitive call */
-	EVENT_DENIED = 9,  /* peer_event: refused because the workload is contained */
-	EVENT_NAME = 10,   /* name_event: first question for a host name, over DNS */
-	EVENT_MAX = 11,
+	EVENT_EXEC = 1,       /* exec_event: a new program runs */
+	EVENT_ARGS = 2,       /* args_event: its first argument bytes; follows EVENT_EXEC */
+	EVENT_EXIT = 3,       /* exit_event: a thread group of a watched workload ended */
+	EVENT_FILE = 4,       /* file_event: first open of a file in this access */
+	EVENT_PEER = 5,       /* peer_event: first connect, datagram or accept of a peer */
+	EVENT_LISTEN = 6,     /* peer_event: a socket began to listen, or was bound for datagrams */
+	EVENT_MAPPING = 7,    /* mapping_event: first executable mapping */
+	EVENT_SYSCALL = 8,    /* syscall_event: a sensitive call */
+	EVENT_DENIED = 9,     /* peer_event: refused because the workload is contained */
+	EVENT_NAME = 10,      /* name_event: first question for a host name, over DNS */
+	EVENT_CHANGE = 11,    /* change_event: a name or an attribute of a file was changed */
+	EVENT_STRANGER = 12,  /* file_event: somebody else opened what a workload holds */
+	EVENT_TITLE = 13,     /* title_event: a thread took another name */
+	EVENT_PRIVILEGE = 14, /* privilege_event: other rights, or another namespace */
+	EVENT_SHARED = 15,    /* shared_event: System V shared memory, made or attached */
+	EVENT_REFUSED = 16,   /* peer_event: a connect that was not answered, by its error */
+	EVENT_STACK = 17,     /* stack_event: from where the call that a record tells of came */
+	EVENT_MAX = 18,
 };
 
 enum event_flag {
@@ -50,6 +58,94 @@ enum event_flag {
 	FLAG_PROTECT = 256,     /* made executable by mprotect, not by mmap */
 	FLAG_FOREIGN = 512,     /* 32-bit or x32 entry */
 	FLAG_RING = 1024,       /* by io_uring */
+	FLAG_GIVEN = 2048,      /* a path as the caller gave it, read from the caller's memory */
+	FLAG_CORE = 4096,       /* the process left a core dump */
+	FLAG_OOM = 8192,        /* the kernel ended it for want of memory */
+	FLAG_DIRECTORY = 16384, /* a directory, listed */
+	FLAG_SHARED = 32768,    /* a shared mapping, or shared memory */
+};
+
+/* What a file is, as far as bytes are concerned. The agent refines what the kernel guesses. */
+enum file_class {
+	FILE_OTHER = 0,
+	FILE_WEIGHTS = 1,
+	FILE_CODE = 2,
+	FILE_CONFIG = 3,
+	FILE_SECRET = 4,
+	FILE_LOG = 5,
+	FILE_TEMP = 6,
+	FILE_DEVICE = 7, /* character and block devices */
+	FILE_PIPE = 8,
+	FILE_SOCKET = 9,
+	FILE_CLASS_MAX = 10,
+};
+
+enum file_direction {
+	FILE_READ = 0,
+	FILE_WRITTEN = 1,
+	FILE_MAPPED = 2, /* bytes of the mapping; no read(2) follows */
+	FILE_DIRECTION_MAX = 3,
+};
+
+/* Where the other end of an IP socket is. */
+enum peer_class {
+	PEER_LOOPBACK = 0,
+	PEER_LINK = 1,      /* link-local */
+	PEER_PRIVATE = 2,   /* RFC 1918, RFC 6598, RFC 4193 */
+	PEER_METADATA = 3,  /* 169.254.169.254, fd00:ec2::254 and kin: credentials of the cloud */
+	PEER_MULTICAST = 4, /* and broadcast */
+	PEER_PUBLIC = 5,
+	PEER_CLASS_MAX = 6,
+};
+
+enum peer_flow {
+	FLOW_ACCEPTED_OUT = 0, /* on sockets that others opened */
+	FLOW_ACCEPTED_IN = 1,
+	FLOW_INITIATED_OUT = 2, /* on sockets that the workload opened itself */
+	FLOW_INITIATED_IN = 3,
+	FLOW_MAX = 4,
+};
+
+/* What was done to a name or an attribute. */
+enum change_operation {
+	CHANGE_RENAME_FROM = 1, /* a rename is two records of one time: from, to */
+	CHANGE_RENAME_TO = 2,
+	CHANGE_LINK = 3,
+	CHANGE_SYMLINK = 4,
+	CHANGE_UNLINK = 5,
+	CHANGE_MKDIR = 6,
+	CHANGE_RMDIR = 7,
+	CHANGE_MKNOD = 8,
+	CHANGE_TRUNCATE = 9,
+	CHANGE_MODE = 10,
+	CHANGE_OWNER = 11,
+	CHANGE_XATTR = 12,
+	CHANGE_TIMES = 13,
+	CHANGE_MOUNT = 14,
+	CHANGE_UNMOUNT = 15,
+};
+
+enum privilege_cause {
+	PRIVILEGE_CALL = 1,      /* of the set*id family, capset */
+	PRIVILEGE_EXEC = 2,      /* set-user-id, or file capabilities */
+	PRIVILEGE_NAMESPACE = 3, /* setns, unshare, clone into another */
+};
+
+enum namespace_kind {
+	NAMESPACE_MOUNT = 1,
+	NAMESPACE_PID = 2, /* for its children */
+	NAMESPACE_NET = 4,
+	NAMESPACE_IPC = 8,
+	NAMESPACE_UTS = 16,
+	NAMESPACE_USER = 32,
+	NAMESPACE_CGROUP = 64,
+	NAMESPACE_TIME = 128,
+};
+
+enum shared_operation {
+	SHARED_CREATE = 1, /* shmget(2) made it */
+	SHARED_OPEN = 2,   /* shmget(2) found it */
+	SHARED_ATTACH = 3, /* shmat(2) */
 };
 
 /* Variables that change whose code a new program runs. */
@@ -79,7 +175,9 @@ enum loss_reason {
 	LOSS_READ_FAULT = 5,     /* kernel memory could not be read */
 	LOSS_SOCKET_STORAGE = 6, /* a socket could not be tagged */
 	LOSS_STOP_FAILED = 7,    /* a contained task could not be signalled */
-	LOSS_MAX = 8,
+	LOSS_FILES_FULL = 8,     /* a file could not be put into a class: its bytes are `other` */
+	LOSS_STACK = 9,          /* a stack could not be read */
+	LOSS_MAX = 10,
 };
 
 /* What is counted per workload, in totals. */
@@ -100,7 +198,13 @@ enum counter {
 	COUNT_DENIED = 13,
 	COUNT_STOPPED = 14,      /* stop signals sent to contained tasks */
 	COUNT_FAILED_CALLS = 15, /* calls that returned an error */
-	COUNT_MAX = 16,
+	COUNT_CHANGES = 16,      /* names and attributes of files changed */
+	COUNT_LISTINGS = 17,     /* directories read */
+	COUNT_REFUSED = 18,      /* connects that were not answered */
+	COUNT_OOM_KILLS = 19,
+	COUNT_CORE_DUMPS = 20,
+	COUNT_STRANGERS = 21, /* opens by others of what it holds */
+	COUNT_MAX = 22,
 };
 
 enum containment_level {
@@ -211,6 +315,57 @@ struct name_event {
 	char name[PATH_BYTES]; /* as in the question: each part behind its length; lower case */
 };
 
+struct change_event {
+	struct event_header hdr;
+	__u64 ino; /* of the file where a descriptor names it; else of the directory; 0: unread */
+	__u32 dev;
+	__u32 generation;
+	__u32 operation; /* change_operation */
+	__u32 detail;    /* new mode, owner, flags: as the call's own argument */
+	__s32 result;
+	__u32 reserved;
+	char path[PATH_BYTES];
+};
+
+struct title_event {
+	struct event_header hdr;
+	char before[COMM_BYTES];
+	char name[COMM_BYTES];
+	__u64 reserved[18];
+};
+
+struct privilege_event {
+	struct event_header hdr;
+	__u64 capabilities_before; /* effective */
+	__u64 capabilities;
+	__u32 euid_before;
+	__u32 euid;
+	__u32 egid_before;
+	__u32 egid;
+	__u32 cause;      /* privilege_cause */
+	__u32 namespaces; /* namespace_kind: those that are others now */
+	__u64 reserved[17];
+};
+
+struct shared_event {
+	struct event_header hdr;
+	__u64 size;
+	__u32 id;
+	__u32 key;
+	__u32 operation; /* shared_operation */
+	__u32 mode;
+	__u32 creator; /* thread group; 0: unread */
+	__u32 owner;   /* uid */
+	__u64 reserved[18];
+};
+
+struct stack_event {
+	struct event_header hdr;
+	__u32 depth;
+	__u32 of_kind; /* event_kind of the record it belongs to: same thread, just before */
+	__u64 frames[STACK_FRAMES]; /* user addresses, the call first */
+};
+
 struct syscall_event {
 	struct event_header hdr;
 	__u64 args[SYSCALL_ARGS];
@@ -284,6 +439,11 @@ RECORD_SIZE(struct mapping_event);
 RECORD_SIZE(struct peer_event);
 RECORD_SIZE(struct name_event);
 RECORD_SIZE(struct syscall_event);
+RECORD_SIZE(struct change_event);
+RECORD_SIZE(struct title_event);
+RECORD_SIZE(struct privilege_event);
+RECORD_SIZE(struct shared_event);
+RECORD_SIZE(struct stack_event);
 _Static_assert(sizeof(struct event_header) == 72, "header");
 _Static_assert(sizeof(struct seen_key) == 32, "seen_key");
 _Static_assert(sizeof(struct gram_key) == 16, "gram_key");

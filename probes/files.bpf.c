@@ -4,11 +4,11 @@
  * Called from sys_exit for open(2) and its kin with the new descriptor; what is
  * read is the kernel's struct file. Linux 5.11 or later (task storage).
  */
+#include "compat.bpf.h"
 #include "path.bpf.h"
 
 #define FMODE_READ_BIT 0x1
 #define FMODE_WRITE_BIT 0x2
-#define FMODE_CREATED_BIT 0x100000 /* kernel commit 73a09dd94377, 4.19 */
 
 static __always_inline __u16 access_flags(struct file *file)
 {

@@ -56,6 +56,31 @@ struct {
 	__type(value, __u64);
 } losses __weak SEC(".maps");
 
+/* Bytes by what the file is, and by where the peer is and who opened the connection. Row by row:
+ * one workload's numbers lie together.
+ */
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, MAX_WORKLOADS *FILE_CLASS_MAX *FILE_DIRECTION_MAX);
+	__type(key, __u32);
+	__type(value, __u64);
+} file_bytes __weak SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, MAX_WORKLOADS *PEER_CLASS_MAX *FLOW_MAX);
+	__type(key, __u32);
+	__type(value, __u64);
+} peer_bytes __weak SEC(".maps");
+
+/* Connections, by where the peer is; of the flows only the two outward ones are used. */
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, MAX_WORKLOADS *PEER_CLASS_MAX *FLOW_MAX);
+	__type(key, __u32);
+	__type(value, __u64);
+} peer_connections __weak SEC(".maps");
+
 /* Records submitted, by kind: what the ring's reader must have received. */
 struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);

@@ -135,8 +135,8 @@ class BpfMap:
             got, first = int(count[0]), False
             keys.append(key[:got])
             values.append(value[:got])
-            if code == -errno.ENOENT or most is not None:  # the end, or as far as asked
-                return np.concatenate(keys), np.concatenate(values)
+            if code == -errno.ENOENT or sum(map(len, keys)) >= (most or self.max_entries + 1):
+                return np.concatenate(keys)[:most], np.concatenate(values)[:most]
 
     def _items_singly(self) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
         keys, values = [], []
@@ -165,7 +165,7 @@ class BpfMap:
         """An array map of u64 values, summed over CPUs, in index order, shape (max_entries,).
 
         Args:
-            most: Read only the first so many, at most 4,096; the rest are 0 here.
+            most: Read only the first so many; the rest are 0 here.
         """
         keys, counts = self.sums(most)
         out = np.zeros(self.max_entries, np.uint64)

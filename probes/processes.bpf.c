@@ -5,6 +5,7 @@
  * point of no return, so failed execs never show), sched_process_exit. An exec of a
  * task nobody watches is recorded with workload 0: the agent may recognise a server.
  */
+#include "compat.bpf.h"
 #include "grams.bpf.h"
 #include "path.bpf.h"
 #include "subjects.bpf.h"
@@ -105,9 +106,7 @@ static __always_inline void exec_submit(struct task_struct *task, struct linux_b
 	event->generation = BPF_CORE_READ(inode, i_generation);
 	event->mode = BPF_CORE_READ(inode, i_mode);
 	event->euid = BPF_CORE_READ(task, cred, euid.val);
-	/* A struct of two words before 6.3 (kernel commit f122a08b197d), one u64 after. */
-	if (bpf_probe_read_kernel(&event->capabilities, sizeof(event->capabilities),
-				  &BPF_CORE_READ(task, cred)->cap_effective))
+	if (capabilities_read(&event->capabilities, task))
 		event->hdr.flags |= FLAG_UNREADABLE;
 	event->hdr.flags |= path_write(event->path, file);
 	if (stdio_is_socket(task))

@@ -15,6 +15,14 @@ struct schema {
 	enum containment_level containment_level;
 	enum task_role task_role;
 	enum socket_origin socket_origin;
+	enum file_class file_class;
+	enum file_direction file_direction;
+	enum peer_class peer_class;
+	enum peer_flow peer_flow;
+	enum change_operation change_operation;
+	enum privilege_cause privilege_cause;
+	enum namespace_kind namespace_kind;
+	enum shared_operation shared_operation;
 	struct exec_event exec_event;
 	struct args_event args_event;
 	struct exit_event exit_event;
@@ -23,6 +31,11 @@ struct schema {
 	struct peer_event peer_event;
 	struct name_event name_event;
 	struct syscall_event syscall_event;
+	struct change_event change_event;
+	struct title_event title_event;
+	struct privilege_event privilege_event;
+	struct shared_event shared_event;
+	struct stack_event stack_event;
 	struct task_state task_state;
 	struct member member;
 	struct gram_key gram_key;

@@ -46,7 +46,8 @@ def counts(types: Schema) -> Counts:
     totals[2, types.enum("counter")["COUNT_SENT_INITIATED"]] = 1_000
     totals[1] = 77
     losses = np.zeros((4, len(types.enum("loss_reason"))), np.uint64)
-    return Counts(np.array(rows, GRAM), totals, losses, np.zeros(8, np.uint64), 0)
+    none = np.zeros((4, 0), np.uint64)
+    return Counts(np.array(rows, GRAM), totals, losses, none, none, none, np.zeros(8, np.uint64), 0)
 
 
 def build(windows: Windows, counts: Counts, **readings: float) -> Window:
