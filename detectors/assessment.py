@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import IntEnum, StrEnum
 
-from detectors.window import ItemKind
+from detectors.window import Item, ItemKind
 
 
 class BaselineState(StrEnum):
@@ -60,6 +60,7 @@ class NovelItem:
         time_ns: CLOCK_MONOTONIC.
         exe: Executable of the process that did it.
         level: How serious it is alone.
+        marks: Of the item; some make it another thing to be learnt.
     """
 
     kind: ItemKind
@@ -73,6 +74,20 @@ class NovelItem:
     time_ns: int
     exe: str
     level: Level = Level.INFO
+    marks: frozenset[str] = frozenset()
+
+    def as_item(self) -> Item:
+        """Return what was seen, without what it means."""
+        return Item(
+            self.kind,
+            self.item,
+            self.role,
+            self.time_ns,
+            self.pid,
+            self.exe,
+            self.marks,
+            self.count,
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -231,7 +231,7 @@ class Baseline:
         before = len(self.repertoire)
         for item in items:
             if isinstance(item, NovelItem):
-                item = Item(item.kind, item.item, item.role, item.time_ns, item.pid, item.exe)  # noqa: PLW2901
+                item = item.as_item()  # noqa: PLW2901
             self.repertoire.add(item)
         return len(self.repertoire) - before
 

@@ -78,6 +78,7 @@ def assess(item: Item, known: Repertoire, phase: Phase = Phase.STEADY) -> NovelI
         time_ns=item.time_ns,
         exe=item.exe,
         level=level,
+        marks=item.marks,
     )
 
 

@@ -56,16 +56,37 @@ def from_bytes(data: bytes) -> Baseline:
     """Return the baseline that `to_bytes` was given.
 
     Raises:
-        BaselineCorruptError: not such bytes, damaged, of another version, or of a program with
-            other features.
+        BaselineCorruptError: not such bytes, damaged, or of another version.
     """
     head, arrays = framing.unpack(data)
     try:
         if head["features"] != list(NAMES):
-            raise BaselineCorruptError("it was learnt with other features")
+            _rename_features(head["features"], arrays)
         return _baseline(head, arrays)
     except (KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
         raise BaselineCorruptError(f"its content does not fit: {error}") from error
+
+
+def _rename_features(learnt: list[str], arrays: Arrays) -> None:
+    """Put the columns of a program with other features where this one looks for them.
+
+    A feature that it did not have was not read: NaN in the rows, no column of the model. One that
+    this program no longer has is left out of the rows; the fitted model is dropped then, since
+    its precision matrix speaks of all columns together.
+    """
+    if "rows" in arrays:
+        rows = np.full((len(arrays["rows"]), len(NAMES)), np.nan)
+        for at, name in enumerate(learnt):
+            if name in NAMES:
+                rows[:, NAMES.index(name)] = arrays["rows"][:, at]
+        arrays["rows"] = rows
+    if "resources/columns" not in arrays:
+        return
+    names = [learnt[at] for at in arrays["resources/columns"]]
+    if all(name in NAMES for name in names):
+        arrays["resources/columns"] = np.array([NAMES.index(name) for name in names], np.int64)
+    else:
+        del arrays["resources/columns"]
 
 
 def _baseline(head: dict[str, Any], arrays: Arrays) -> Baseline:

@@ -266,6 +266,7 @@ def _item(novel: Mapping[str, Any]) -> Item:
         novel["time_ns"],
         novel["pid"],
         novel["exe"],
+        frozenset(novel.get("marks", ())),  # absent in verdicts of older agents
     )
 
 

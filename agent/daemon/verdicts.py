@@ -140,6 +140,7 @@ def _novel(item: NovelItem) -> dict[str, Any]:
         "reason": item.reason,
         "techniques": list(item.techniques),
         "time_ns": item.time_ns,
+        "marks": sorted(item.marks),
     }
 
 

@@ -83,7 +83,7 @@ def pack_judge(judge: Judge) -> dict[str, Any]:
         "shown": {role: _bytes(words) for role, words in judge.baseline.sequences.shown.items()},
         "evidence": [judge.evidence.stride, dict(judge.evidence.channels), judge.evidence.skipped],
         "phase": judge.phase.value,
-        "recent": [list(astuple(novel)) for novel in judge.recent],
+        "recent": [_plain(novel) for novel in judge.recent],
         "alarmed": judge.alarmed,
     }
 
@@ -100,8 +100,13 @@ def restore_memory(judge: Judge, plain: Mapping[str, Any]) -> None:
     judge.alarmed = plain["alarmed"]
 
 
+def _plain(novel: NovelItem) -> Plain:
+    *plain, marks = astuple(novel)
+    return [*plain, sorted(marks)]
+
+
 def _novel(plain: Plain) -> NovelItem:
-    kind, item, sensitive, count, pid, role, reason, techniques, time_ns, exe, level = plain
+    kind, item, sensitive, count, pid, role, reason, techniques, time_ns, exe, level = plain[:11]
     return NovelItem(
         kind=ItemKind(kind),
         item=item,
@@ -114,6 +119,7 @@ def _novel(plain: Plain) -> NovelItem:
         time_ns=time_ns,
         exe=exe,
         level=Level(level),
+        marks=frozenset(*plain[11:]),  # absent in older recordings
     )
 
 
