@@ -55,6 +55,7 @@ def image(series: str, cache: Path = CACHE) -> Path:
     target = folder / "x" / package.name.split("_")[0]
     found = list(target.glob("boot/vmlinuz-*"))
     if not found:
+        target.mkdir(parents=True, exist_ok=True)
         subprocess.run(["dpkg-deb", "-x", package, target], check=True)
         found = list(target.glob("boot/vmlinuz-*"))
     return found[0]
