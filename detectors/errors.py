@@ -27,5 +27,9 @@ class BaselineCorruptError(DetectorError):
     """These bytes are no baseline this version can read: {0}."""
 
 
+class MergeError(DetectorError):
+    """These baselines make no common one: {0}."""
+
+
 class LifeError(DetectorError):
     """A baseline cannot {0} while it is {1}."""

@@ -99,6 +99,13 @@ class Repertoire:
         elif kind is ItemKind.PEER and not sensitive:
             self._count_port(role, key)
 
+    def add_known(self, role: str, kind: ItemKind, key: str) -> None:
+        """Learn a key that another repertoire holds."""
+        text, _, marks = key.removesuffix("]").partition(" [")
+        told = frozenset(marks.split(",")) if marks else frozenset()
+        found = sensitivity(Item(kind, text, role, 0, 0, marks=told))
+        self.add_key(role, kind, key, sensitive=found is not None)
+
     def _count_folder(self, role: str, kind: ItemKind, folder: str) -> None:
         children = self.folders.setdefault(kind, {})
         children[folder] = children.get(folder, 0) + 1

@@ -15,7 +15,7 @@ def add(app: typer.Typer) -> None:
     group = typer.Typer(help="Show and steer what was learned.", no_args_is_help=True)
     codes = "Exit codes: 0; 3 not running; 4 no such workload; 5 the baseline is not ready."
     group.command("list", epilog="Exit codes: 0.")(list_)
-    for command in (show, learn, diff, approve, export, forget):
+    for command in (show, learn, diff, approve, export, merge, forget):
         group.command(epilog=codes)(command)
     group.command("import", epilog=codes)(import_)
     app.add_typer(group, name="baseline")
@@ -97,7 +97,10 @@ def export(
     config: ConfigFile = None,
     as_json: AsJson = False,
 ) -> None:
-    """Write a baseline to a file."""
+    """Write a baseline to a file, sealed with this host's key.
+
+    The public half lies beside it in the state directory, as keys/baselines.pub.
+    """
     content: bytes = _ask(config, "baseline_export", workload=workload)
     _write(file, content)
     values = {"workload": workload, "file": str(file), "bytes": len(content)}
@@ -106,14 +109,66 @@ def export(
 
 def import_(
     workload: Workload,
-    file: Annotated[Path, typer.Argument(metavar="FILE", help="As `export` wrote it.")],
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="As `export` or `merge` wrote it.")],
     *,
+    key: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Take it only if this public key signed it (PEM)."),
+    ] = None,
     config: ConfigFile = None,
     as_json: AsJson = False,
 ) -> None:
-    """Take a baseline from a file instead of learning."""
-    answer = _ask(config, "baseline_import", workload=workload, content=_read(file))
-    emit(answer, f"{workload}: baseline taken from {file}.", as_json=as_json)
+    """Take a baseline from a file instead of learning.
+
+    One that was changed after it was signed is refused.
+    """
+    from agent.models.signing import Checker
+
+    wanted = None if key is None else Checker.load(key).raw
+    args = {"workload": workload, "content": _read(file), "key": wanted}
+    answer = _ask(config, "baseline_import", **args)
+    signer = (answer or {}).get("signed_by")
+    words = f"signed by {signer}" if signer else "nobody signed it"
+    emit(answer, f"{workload}: baseline taken from {file}, {words}.", as_json=as_json)
+
+
+def merge(
+    files: Annotated[
+        list[Path], typer.Argument(metavar="FILE…", help="Exported baselines of one workload.")
+    ],
+    *,
+    to: Annotated[Path, typer.Option("--to", metavar="FILE", help="Where to write the result.")],
+    config: ConfigFile = None,
+    as_json: AsJson = False,
+) -> None:
+    """Make one baseline of what several replicas learned, in any order.
+
+    The result knows what each of them knows; where it is imported, it is calibrated anew.
+    """
+    from agent.config import load
+    from agent.errors import AgentError
+    from agent.models.signing import Signer
+    from agent.seal import key_path, seal, unseal
+    from detectors.baseline import Baseline
+    from detectors.errors import DetectorError
+    from detectors.merging import merge as merged
+
+    given = []
+    for file in files:
+        try:
+            given.append(Baseline.from_bytes(unseal(_read(file)).content))
+        except DetectorError as error:
+            raise AgentError(f"{file}: {error}") from error
+    try:
+        result = merged(given)
+    except DetectorError as error:
+        raise AgentError(str(error)) from error
+    content = seal(result.to_bytes(), Signer.load_or_make(key_path(load(config).paths.state)))
+    _write(to, content)
+    values = {"workload": result.workload, "file": str(to), "bytes": len(content)}
+    values |= {"windows": result.windows, "items": len(result.repertoire)}
+    text = f"{to}: {result.workload}, {result.windows} windows and {len(result.repertoire)} items"
+    emit(values, f"{text} of {len(files)} baselines.", as_json=as_json)
 
 
 def forget(workload: Workload, *, config: ConfigFile = None, as_json: AsJson = False) -> None:

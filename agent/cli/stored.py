@@ -39,12 +39,13 @@ def page(state: Path, workload: str) -> dict[str, Any]:
 
 
 def _read(file: Path) -> Any:  # noqa: ANN401  (a Baseline, imported late)
+    from agent.seal import unseal
     from detectors.baseline import Baseline
     from detectors.errors import BaselineCorruptError
 
     try:
-        return Baseline.from_bytes(file.read_bytes())
-    except (OSError, BaselineCorruptError) as error:
+        return Baseline.from_bytes(unseal(file.read_bytes()).content)
+    except (OSError, BaselineCorruptError, AgentError) as error:
         raise DamagedBaselineError(file, error) from error
 
 

@@ -1,4 +1,4 @@
-"""Baselines on disk: one file per workload, written whole or not at all."""
+"""Baselines on disk: one file per workload, sealed, written whole or not at all."""
 
 import hashlib
 import os
@@ -8,8 +8,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
-from agent.errors import UnknownError
+from agent.errors import AgentError, UnknownError
 from agent.log import log
+from agent.models.signing import Signer
+from agent.seal import ForgedBaselineError, key_path, seal, unseal
 from detectors.baseline import Baseline
 from detectors.errors import BaselineCorruptError
 
@@ -23,11 +25,12 @@ class BaselineFiles:
     """Loads and keeps baselines.
 
     Attributes:
-        set_aside: Damaged files found, under their new names; the agent is degraded then.
+        set_aside: Damaged or forged files found, under their new names; the agent is degraded then.
     """
 
     state: Path
     set_aside: list[Path] = field(default_factory=list)
+    _signer: Signer | None = None
 
     @property
     def directory(self) -> Path:
@@ -41,19 +44,39 @@ class BaselineFiles:
     def load(self, workload: str) -> Baseline:
         """The baseline kept, or a new one that knows nothing.
 
-        A damaged one is set aside under its name, never silently replaced.
+        A damaged one, or one that this host did not seal, is set aside under its name, never
+        silently replaced.
         """
         path = self.path(workload)
         try:
-            return Baseline.from_bytes(path.read_bytes())
+            return Baseline.from_bytes(self._own(path.read_bytes()))
         except FileNotFoundError:
             return Baseline(workload)
-        except BaselineCorruptError as error:
+        except (BaselineCorruptError, AgentError) as error:
             aside = path.with_name(f"{path.name}.corrupt-{int(time.time())}")
             path.rename(aside)
             self.set_aside.append(aside)
             log.error("baseline.set_aside", workload=workload, path=aside, why=error)
             return Baseline(workload)
+
+    def _own(self, data: bytes) -> bytes:
+        """Without a key nothing was ever sealed here: those bytes are of an agent before seals."""
+        opened = unseal(data)
+        if not opened.key and not key_path(self.state).exists():
+            return opened.content
+        if opened.key != self.signer.public:
+            raise ForgedBaselineError("nobody" if not opened.key else "another key")
+        return opened.content
+
+    @property
+    def signer(self) -> Signer:
+        """This host's key for baselines, made at its first use."""
+        self._signer = self._signer or Signer.load_or_make(key_path(self.state))
+        return self._signer
+
+    def sealed(self, baseline: Baseline) -> bytes:
+        """A baseline's bytes as they are kept and exported."""
+        return seal(baseline.to_bytes(), self.signer)
 
     def save(self, baseline: Baseline) -> None:
         """Replace the file at once; survives a power cut with the old or the new one whole."""
@@ -61,7 +84,7 @@ class BaselineFiles:
         path = self.path(baseline.workload)
         fresh = path.with_name(f"{path.name}.new")
         with fresh.open("wb") as file:
-            file.write(baseline.to_bytes())
+            file.write(self.sealed(baseline))
             file.flush()
             os.fsync(file.fileno())
         fresh.replace(path)

@@ -12,6 +12,7 @@ from agent.daemon.registry import Watch
 from agent.errors import AgentError, NotReadyError, UnknownError
 from agent.log import log
 from agent.response.containment import Step
+from agent.seal import unseal
 from detectors.assessment import BaselineState
 from detectors.baseline import Baseline, difference
 from detectors.errors import BaselineCorruptError
@@ -180,7 +181,7 @@ class Handlers:
             waiting = self._daemon.store.verdicts(workload=watcher.found.name)
             novel = [item for verdict in waiting for item in verdict["novel"]]
             return {"waiting": novel}
-        other = _baseline(arguments["other"])
+        other = _baseline(unseal(bytes(arguments["other"])).content)
         only_here, only_there = difference(other, watcher.judge.baseline)
         return {
             "only_here": [list(x) for x in only_here],
@@ -214,13 +215,22 @@ class Handlers:
         watcher = self._watcher(str(arguments["workload"]))
         if watcher.judge.baseline.state is BaselineState.LEARNING:
             raise NotReadyError(f"The baseline of {watcher.found.name}", "it is still learning")
-        return watcher.judge.baseline.to_bytes()
+        return self._daemon.baselines.sealed(watcher.judge.baseline)
 
     def baseline_import(self, arguments: Arguments) -> dict[str, Any]:
         """Use a baseline from elsewhere."""
         watcher = self._watcher(str(arguments["workload"]))
-        self._replace(watcher, _baseline(arguments["content"]))
-        return {"workload": watcher.found.name}
+        opened = unseal(bytes(arguments["content"]))
+        wanted = arguments.get("key")
+        if wanted and opened.key != bytes(wanted):
+            who = opened.signer or "nobody"
+            raise AgentError(f"That baseline is signed by {who}, not by the key you gave")
+        baseline = _baseline(opened.content)
+        baseline.workload = watcher.found.name  # a replica may go by another name
+        self._replace(watcher, baseline)
+        own = opened.key == self._daemon.baselines.signer.public
+        signer = opened.signer or None
+        return {"workload": watcher.found.name, "signed_by": signer, "signed_here": own}
 
     def baseline_forget(self, arguments: Arguments) -> dict[str, Any]:
         """Delete what was learned."""

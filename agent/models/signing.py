@@ -1,4 +1,4 @@
-"""Ed25519 keys that approve model directories (RFC 8032), kept as PEM files."""
+"""Ed25519 keys that approve model directories and seal baselines (RFC 8032), kept as PEM files."""
 
 from __future__ import annotations
 
@@ -53,6 +53,11 @@ class Signer:
             raise SigningKeyError(path, "it is of another kind")
         return cls(key)
 
+    @property
+    def public(self) -> bytes:
+        """The public half, 32 bytes."""
+        return self._key.public_key().public_bytes_raw()
+
     def sign(self, data: bytes) -> bytes:
         """Return the signature, 64 bytes."""
         return self._key.sign(data)
@@ -86,6 +91,16 @@ class Checker:
         if not isinstance(key, Ed25519PublicKey):
             raise SigningKeyError(path, "it is of another kind")
         return cls(key)
+
+    @classmethod
+    def of(cls, raw: bytes) -> Checker:
+        """Make one of a key's 32 bytes."""
+        return cls(Ed25519PublicKey.from_public_bytes(raw))
+
+    @property
+    def raw(self) -> bytes:
+        """The key, 32 bytes."""
+        return self._key.public_bytes_raw()
 
     def accepts(self, data: bytes, signature: bytes) -> bool:
         """Return whether `signature` over `data` was made with the secret half."""

@@ -9,6 +9,9 @@ import typer
 
 from agent.cli import app, times
 from agent.control import ControlServer
+from agent.seal import unseal
+from detectors.baseline import Baseline
+from detectors.window import Item, ItemKind
 
 Run = Callable[..., Any]
 
@@ -33,6 +36,7 @@ OFFERED = {
         "approve",
         "export",
         "import",
+        "merge",
         "forget",
     ),
     "keys": ("new", "show", "allow", "revoke"),
@@ -129,7 +133,25 @@ def test_export_writes_the_bytes_that_import_sends(
     file = tmp_path / "a.baseline"
     assert agent("baseline", "export", "a", file, "--config", config).code == 0
     assert agent("baseline", "import", "a", file, "--config", config).code == 0
-    assert asked[-1] == {"workload": "a", "content": b"bytes"}
+    assert asked[-1] == {"workload": "a", "content": b"bytes", "key": None}
+
+
+def test_exported_baselines_are_merged_without_an_agent(
+    agent: Run, config: Path, tmp_path: Path
+) -> None:
+    files = [tmp_path / name for name in ("one", "two")]
+    for at, file in enumerate(files):
+        baseline = Baseline("a", windows=at + 1)
+        baseline.approve([Item(ItemKind.FILE, f"/srv/{file.name}", "main", 1, 1)])
+        file.write_bytes(baseline.to_bytes())
+    arguments = ("baseline", "merge", *files, "--to", tmp_path / "both", "--config", config)
+    assert agent(*arguments, "--json").json["items"] == 2
+    sealed = unseal((tmp_path / "both").read_bytes())
+    assert sealed.signer
+    assert Baseline.from_bytes(sealed.content).windows == 3
+    files[1].write_bytes(b"no baseline")
+    outcome = agent(*arguments)
+    assert (outcome.code, str(files[1]) in outcome.err) == (1, True)
 
 
 def test_contain_takes_its_span_from_the_configuration_unless_told(

@@ -76,3 +76,28 @@ def test_what_was_forgotten_is_gone_and_cannot_be_forgotten_twice(tmp_path: Path
     assert not files.path("embedder").exists()
     with pytest.raises(UnknownError, match="embedder"):
         files.forget("embedder")
+
+
+def test_a_file_that_another_key_sealed_is_set_aside(tmp_path: Path) -> None:
+    files, elsewhere = BaselineFiles(tmp_path / "a"), BaselineFiles(tmp_path / "b")
+    for one in (files, elsewhere):
+        one.save(known())
+    files.path("embedder").write_bytes(elsewhere.path("embedder").read_bytes())
+    assert len(files.load("embedder").repertoire) == 0
+    assert len(files.set_aside) == 1
+
+
+def test_a_file_whose_seal_was_taken_off_is_set_aside(tmp_path: Path) -> None:
+    files = BaselineFiles(tmp_path)
+    files.save(known())
+    files.path("embedder").write_bytes(known().to_bytes())
+    assert len(files.load("embedder").repertoire) == 0
+    assert len(files.set_aside) == 1
+
+
+def test_a_file_from_before_there_were_seals_is_taken(tmp_path: Path) -> None:
+    files = BaselineFiles(tmp_path)
+    files.directory.mkdir(parents=True)
+    files.path("embedder").write_bytes(known().to_bytes())
+    assert len(files.load("embedder").repertoire) == 1
+    assert files.set_aside == []
