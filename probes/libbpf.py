@@ -8,6 +8,7 @@ from __future__ import annotations
 import ctypes as c
 import errno
 import os
+import re
 from functools import cache
 from typing import TYPE_CHECKING, Any, Final
 
@@ -21,6 +22,16 @@ _PRINT = c.CFUNCTYPE(c.c_int, c.c_int, c.c_char_p, c.c_void_p)
 _WARN: Final = 0
 _LOG_BYTES: Final = 1 << 24  # of the verifier: its reason stands at the very end
 _KEPT_LINES: Final = 200
+# How libbpf says which field a relocation asks for, that the kernel has none such, and which
+# program the verifier refused.
+_ASKED: Final = b"relo #%d: %s\n"
+_NOT_THERE: Final = b"w/ invalid insn\n"
+_FIELD: Final = re.compile(r"prog '(\w+)': .* (?:struct|union|enum) (\S+)")
+_REFUSED: Final = re.compile(r"prog '(\w+)': failed to load: ")
+_MESSAGE_BYTES: Final = 1024
+# struct bpf_prog_info, include/uapi/linux/bpf.h, as far as verified_insns (5.16).
+_INFO_BYTES: Final = 224
+_VERIFIED_AT: Final = 216
 
 _SIGNATURES: Final[dict[str, tuple[Any, tuple[Any, ...]]]] = {
     "bpf_object__open_file": (c.c_void_p, (c.c_char_p, c.c_void_p)),
@@ -63,16 +74,26 @@ _SIGNATURES: Final[dict[str, tuple[Any, tuple[Any, ...]]]] = {
 }
 
 _lines: list[str] = []
+_asked = ""
+_unresolved: dict[str, None] = {}
+
+
+def _text(text: bytes, arguments: int, most: int) -> str:
+    buffer = c.create_string_buffer(most)
+    c.CDLL(None).vsnprintf(buffer, c.c_size_t(most), c.c_char_p(text), c.c_void_p(arguments))
+    return buffer.value.decode(errors="replace")
 
 
 def _keep(level: int, text: bytes, arguments: int) -> int:
-    """Keeps libbpf's warnings (the verifier's words among them) for the next error."""
-    if level != _WARN:
-        return 0
-    buffer = c.create_string_buffer(_LOG_BYTES)
-    c.CDLL(None).vsnprintf(buffer, c.c_size_t(_LOG_BYTES), c.c_char_p(text), c.c_void_p(arguments))
-    _lines.extend(buffer.value.decode(errors="replace").splitlines())
-    del _lines[:-_KEPT_LINES]
+    """Keeps libbpf's warnings (the verifier's words among them), and fields it did not find."""
+    global _asked  # noqa: PLW0603 - libbpf has one printer per process
+    if level == _WARN:
+        _lines.extend(_text(text, arguments, _LOG_BYTES).splitlines())
+        del _lines[:-_KEPT_LINES]
+    elif text.endswith(_ASKED):
+        _asked = _text(text, arguments, _MESSAGE_BYTES)
+    elif text.endswith(_NOT_THERE) and (found := _FIELD.search(_asked)):
+        _unresolved[f"{found[1]}: {found[2]}"] = None
     return 0
 
 
@@ -160,6 +181,7 @@ class Object:
     def __init__(self, path: Path) -> None:
         self._lib = library()
         _lines.clear()
+        _unresolved.clear()
         self._pointer = self._lib.bpf_object__open_file(os.fsencode(path), None)
         if not self._pointer:
             raise failed(f"open {path}")
@@ -185,6 +207,27 @@ class Object:
     def instructions(self, program: str) -> int:
         """Length of a program, in BPF instructions."""
         return int(self._lib.bpf_program__insn_cnt(self.programs[program]))
+
+    def verified(self, program: str) -> int:
+        """Instructions the verifier processed for a loaded program; 0 before Linux 5.16."""
+        info, size = (c.c_ubyte * _INFO_BYTES)(), c.c_uint32(_INFO_BYTES)
+        fd = self._lib.bpf_program__fd(self.programs[program])
+        code = self._lib.bpf_obj_get_info_by_fd(fd, info, c.byref(size))
+        if code:
+            raise failed(f"describe {program}", code)
+        return int.from_bytes(info[_VERIFIED_AT:_INFO_BYTES][:4], "little")
+
+    def refused(self) -> str | None:
+        """After a failed load: the program that the verifier refused, if it was one."""
+        named = [found[1] for line in _lines if (found := _REFUSED.search(line))]
+        return next(iter(named), None)
+
+    def unresolved(self) -> tuple[str, ...]:
+        """After a load: fields that this kernel's types do not have, as "function: struct.field".
+
+        Instructions that read them are poisoned: the verifier minds only if they are reached.
+        """
+        return tuple(_unresolved)
 
     def skip(self, program: str) -> None:
         """Leaves a program out of the load."""

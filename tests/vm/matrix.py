@@ -1,71 +1,164 @@
-"""Prints one table, kernel by suite: `matrix.py [--smoke] [SERIES...]`, every series by default.
+"""Prints one table, capability by kernel: `matrix.py [--smoke] [SERIES...]`.
 
-Exit status 0 only if every cell passed.
+Every kernel by default: Debian's, booted one after the other, then this host's own (`native`).
+Exit status 0 only if every cell is as it must be; a smoke tells of grown programs and passes.
 """
 
 import argparse
-import re
+import json
 import sys
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
 from typing import Final
 
-from tests.vm import kernels
-from tests.vm.run import CONSOLE_LINES, Session, boot
-
-LIMIT_S: Final = 600.0
-
-
-@dataclass(frozen=True, slots=True)
-class Suite:
-    """What is run in one boot."""
-
-    name: str
-    command: str
-    systemd: bool = False
-    smoke: bool = False
-
-
-SUITES: Final = (
-    Suite("load", "python tests/vm/load.py", smoke=True),
-    Suite("host", "python -m pytest tests/host -q --tb=short --color=no"),
-    Suite("systemd", "sh tests/vm/unit.sh", systemd=True, smoke=True),
+from tests.vm import counts, kernels, programs
+from tests.vm.row import NATIVE, Row
+from tests.vm.run import CONSOLE_LINES, boot
+from tests.vm.suites import (
+    LOAD,
+    REFUSAL,
+    SKIPPED,
+    SUITES,
+    Outcome,
+    Suite,
+    outcomes,
+    run_here,
+    script,
 )
 
+BOOT_S: Final = 120
+"""For the kernel, systemd and the way down, on a host that does other things, too."""
 
-def figure(session: Session) -> str:
-    """Return a cell: what pytest counted, else only whether it passed, and the seconds it took."""
-    counted = re.findall(r"^(\d+ (?:passed|failed)[^\n]*?) in ", session.output, re.MULTILINE)
-    said = counted[-1] if counted else ("passed" if session.status == 0 else "FAILED")
-    if session.status is None:
-        said = "no report"
-    return f"{said} ({session.seconds:.0f} s)"
+_TITLE: Final = 44
+_TOLD_LINES: Final = 60
 
 
-def tell(session: Session) -> None:
-    """Print why a cell failed: the session's last lines, and the console where it never ended."""
-    last = session.output if session.status is not None else session.output + session.console
-    print("\n".join(last.splitlines()[-CONSOLE_LINES:]), file=sys.stderr)
+def chosen(series: str, *, smoke: bool) -> tuple[Suite, ...]:
+    """Return the suites for one kernel."""
+    suites = REFUSAL if series == kernels.OLDEST else SUITES
+    if smoke:
+        suites = tuple(replace(s, command=s.smoke) for s in suites if s.smoke)
+    if series == NATIVE and not Path("/run/systemd/system").exists():
+        suites = tuple(s for s in suites if not s.systemd)
+    return suites
+
+
+def run_vm(series: str, suites: Sequence[Suite], *, smoke: bool) -> Row:
+    """Boot once without systemd and once with it, or a smoke once, with it."""
+    groups = [[s for s in suites if s.systemd is wanted] for wanted in (False, True)]
+    if smoke:
+        groups = [list(suites)]
+    release, found = "", []
+    for group in filter(None, groups):
+        mine, systemd = tuple(group), any(s.systemd for s in group)
+        limit_s = BOOT_S + sum(s.limit_s for s in mine)
+        session = boot(series, script(mine), systemd=systemd, limit_s=limit_s, quiet=True)
+        release = session.kernel
+        found += outcomes(mine, session.output)
+        if session.status is None:
+            print(*session.console.splitlines()[-CONSOLE_LINES:], sep="\n", file=sys.stderr)
+    return Row(series, release, found)
+
+
+def run(series: str, suites: tuple[Suite, ...], *, smoke: bool) -> Row:
+    """Run one kernel's suites."""
+    if series == NATIVE:
+        programs.compile_all()
+        return Row(series, kernels.native(), outcomes(suites, run_here(suites)))
+    return run_vm(series, suites, smoke=smoke)
+
+
+def _cell(row: Row, suite: Suite) -> str:
+    outcome = next((o for o in row.outcomes if o.suite.name == suite.name), None)
+    if outcome is None:
+        return "-"
+    word = "skipped" if outcome.status == SKIPPED else ("pass" if outcome.passed else "FAIL")
+    return f"{word} ({outcome.seconds:.0f} s)"
+
+
+def table(rows: Sequence[Row]) -> str:
+    """Return the table: a column a kernel; tier, suites, then each program with its count."""
+    suites = {suite.name: suite for suite in (*SUITES, *REFUSAL)}
+    lines = [["kernel", *(row.release for row in rows)], ["tier", *(row.tier for row in rows)]]
+    for suite in suites.values():
+        cells = [_cell(row, suite) for row in rows]
+        if set(cells) != {"-"}:
+            lines.append([f"{suite.name}: {suite.about}", *cells])
+    hooks = {p["program"]: p["hook"] for row in rows for p in row.report["programs"]}
+    for program in sorted(hooks, key=lambda name: (name.startswith("guard_"), hooks[name], name)):
+        title = f"{program} {hooks[program].partition('/')[0]}"
+        lines.append([title, *(row.program(program) for row in rows)])
+    widths = [max(len(line[i + 1]) for line in lines) for i in range(len(rows))]
+    return "\n".join(
+        f"{line[0]:<{_TITLE}}"
+        + "".join(f"  {cell:>{w}}" for cell, w in zip(line[1:], widths, strict=True))
+        for line in lines
+    )
+
+
+def notes(rows: Sequence[Row]) -> str:
+    """Return what the cells have no room for."""
+    lines = []
+    for row in rows:
+        lines.append(f"{row.release}: {row.report['words'] or 'no answer'}")
+        for outcome in row.outcomes:
+            lines.append(f"  {outcome.suite.name}: {outcome.words}")
+            lines += [f"    not run here: {why}" for why in outcome.skips]
+        lines += [f"  grew: {told}" for told in row.growth()]
+        lines += [f"  WRONG {told}" for told in row.faults()]
+    return "\n".join(lines)
+
+
+def tell(outcome: Outcome) -> None:
+    """Print the last lines of a suite that failed."""
+    print(f"--- {outcome.suite.name}", file=sys.stderr)
+    print(*outcome.output.splitlines()[-_TOLD_LINES:], sep="\n", file=sys.stderr)
+
+
+def write_counts(rows: Sequence[Row]) -> None:
+    """Put what was measured into the committed table; series not run keep theirs."""
+    kept = counts.read()
+    measured = set(kernels.SERIES) - {kernels.OLDEST}
+    kept.by_series |= {row.series: row.instructions() for row in rows if row.series in measured}
+    counts.TABLE.write_text(kept.text())
+
+
+def _parse() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--smoke", action="store_true", help="what takes three minutes")
+    parser.add_argument("--counts", action="store_true", help="only load, and write the table")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="the same, as one document")
+    parser.add_argument("series", nargs="*", default=(*kernels.SERIES, NATIVE))
+    return parser.parse_args()
 
 
 def main() -> int:
-    """Boot every asked series with every suite; print the table as it grows."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--smoke", action="store_true", help="only the suites that take a minute")
-    parser.add_argument("series", nargs="*", default=kernels.SERIES)
-    asked = parser.parse_args()
-    good = True
-    print(f"{'kernel':<24} {'suite':<8} result", flush=True)
+    """Run every asked kernel; print what each did as it ends, then the table."""
+    asked = _parse()
+    rows = []
     for series in asked.series:
-        for suite in SUITES:
-            if asked.smoke and not suite.smoke:
-                continue
-            session = boot(
-                series, suite.command, systemd=suite.systemd, limit_s=LIMIT_S, quiet=True
-            )
-            print(f"{session.kernel:<24} {suite.name:<8} {figure(session)}", flush=True)
-            if session.status != 0:
-                good = False
-                tell(session)
+        suites = (LOAD,) if asked.counts else chosen(series, smoke=asked.smoke)
+        row = run(series, suites, smoke=asked.smoke)
+        rows.append(row)
+        print(
+            f"{row.release}: " + ", ".join(f"{o.suite.name} {o.words}" for o in row.outcomes),
+            flush=True,
+        )
+        for outcome in row.outcomes:
+            if not outcome.passed:
+                tell(outcome)
+    if asked.counts:
+        write_counts(rows)
+    print(f"\n{table(rows)}\n\n{notes(rows)}")
+    good = not any(row.faults() or (row.growth() and not asked.smoke) for row in rows)
+    if asked.json:
+        document = {
+            "date": datetime.now(UTC).isoformat(timespec="seconds"), "passed": good,
+            "kernels": [row.as_json() for row in rows],
+        }  # fmt: skip
+        asked.json.write_text(json.dumps(document, indent=2) + "\n")
     return 0 if good else 1
 
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from tests.vm import kernels, root
+from tests.vm import kernels, programs, root
 
 MEMORY_MIB: Final = 3072
 CONSOLE_LINES: Final = 40
@@ -60,6 +60,7 @@ def boot(
 ) -> Session:
     """Run `command` under the newest kernel of `series`, for at most `limit_s` seconds."""
     vmlinuz = kernels.image(series)
+    programs.compile_all()
     init = Path(__file__).with_name("init-systemd.sh" if systemd else "init.sh")
     with tempfile.TemporaryDirectory(prefix="inferward-vm-") as folder:
         work = Path(folder)
@@ -73,14 +74,13 @@ def boot(
             output, status = _follow(machine, quiet=quiet)
         seconds = time.monotonic() - began
         last = console.read_text(errors="replace") if console.exists() else ""
-    release = vmlinuz.name.removeprefix("vmlinuz-")
-    return Session(release, status, output, last, seconds)
+    return Session(kernels.release(vmlinuz), status, output, last, seconds)
 
 
 def main() -> int:
     """Parse the command line, boot, and exit as the command did (1 if it never ended)."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--kernel", default="6.1", help="series, as 6.1 or 6.12")
+    parser.add_argument("--kernel", default="6.1", help="series, as 6.1 or newest")
     parser.add_argument("--systemd", action="store_true", help="with systemd as PID 1")
     parser.add_argument("--limit", type=float, default=300, help="seconds before it is stopped")
     parser.add_argument("command", nargs="+")

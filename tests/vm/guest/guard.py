@@ -1,9 +1,9 @@
 """In the machine: every act in a tight loop, free, contained and released; a table of what came.
 
-Run by tests/vm/guard.py, which compiled the program that acts.
+The program that acts was compiled before, statically: the machine has no compiler.
 """
 
-import os
+import argparse
 import socket
 import subprocess
 import tempfile
@@ -15,15 +15,17 @@ from typing import Final
 
 import numpy as np
 
+from agent.doctor.programs import tier
 from agent.response.containment import Step
 from agent.response.pinned import PinnedSwitch
 from agent.response.secret_files import secret_files
-from probes.loader import Sensor, remove
+from probes.loader import Sensor, probe_capabilities, remove
 from probes.sensitive import mark
 
 ACTS: Final = Path(__file__).with_name("build") / "acts"
 PINS: Final = Path("/sys/fs/bpf/inferward-guard")
-TIGHT_S: Final = "0.3"
+LSM: Final = Path("/sys/kernel/security/lsm")
+SKIPPED: Final = 77
 WORKLOAD: Final = 1
 
 
@@ -135,10 +137,10 @@ def _mapped(pid: int) -> str:
     return Path(f"/proc/{pid}/maps").read_text().partition("-")[0]
 
 
-def try_act(act: Act, sensor: Sensor, switch: PinnedSwitch) -> tuple[str, bool]:
+def try_act(act: Act, sensor: Sensor, switch: PinnedSwitch, tight_s: float) -> tuple[str, bool]:
     """Run one act through its three phases; the row to print, and whether it is as it must be."""
     with subprocess.Popen(
-        [ACTS, act.name, TIGHT_S, *act.arguments],
+        [ACTS, act.name, str(tight_s), *act.arguments],
         stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, bufsize=1,
     ) as process:  # fmt: skip
         assert process.stdin is not None
@@ -166,25 +168,40 @@ def try_act(act: Act, sensor: Sensor, switch: PinnedSwitch) -> tuple[str, bool]:
     return f"{name:<44} {tries:>8} tried {through:>8} succeeded{end}", good
 
 
-def main() -> int:
-    """Print the table; 0 only if all is as it must be."""
-    sensor = Sensor.open(PINS)
+def try_all(sensor: Sensor, tight_s: float) -> list[bool]:
+    """Print a row an act; which were as they must be."""
     switch = PinnedSwitch.open(PINS, sensor.schema)
     assert switch is not None
-    print(f"{os.uname().release}: tier {sensor.tier}")
-    good = sensor.tier == "guard"
+    right = []
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         stage = Stage(folder, stack)
         places = [*secret_files([]), stage.listed, str(folder / "credentials")]
         mark(sensor.maps["sensitive"], sensor.schema, places)
         for act in stage.acts():
-            row, right = try_act(act, sensor, switch)
+            row, good = try_act(act, sensor, switch, tight_s)
             print(row, flush=True)
-            good = good and right
-    sensor.close()
-    remove(PINS)
-    return 0 if good else 1
+            right.append(good)
+    return right
+
+
+def main() -> int:
+    """Print the table; 0 if all is as it must be, 77 and the doctor's words in tier `trace`."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--seconds", type=float, default=0.3, help="of each act's three phases")
+    asked = parser.parse_args()
+    sensor = Sensor.open(PINS)
+    try:
+        if sensor.tier != "guard":
+            lsm = LSM.read_text("ascii") if LSM.exists() else None
+            print(tier(probe_capabilities(), lsm).words)
+            return SKIPPED
+        right = try_all(sensor, asked.seconds)
+        print(f"{sum(right)} of {len(right)} acts denied or kept as they must be")
+    finally:
+        sensor.close()
+        remove(PINS)
+    return 0 if all(right) else 1
 
 
 if __name__ == "__main__":
