@@ -47,7 +47,6 @@ _SIGNATURES: Final[dict[str, tuple[Any, tuple[Any, ...]]]] = {
     "bpf_program__insn_cnt": (c.c_size_t, (c.c_void_p,)),
     "bpf_program__attach": (c.c_void_p, (c.c_void_p,)),
     "bpf_program__attach_cgroup": (c.c_void_p, (c.c_void_p, c.c_int)),
-    "bpf_program__attach_iter": (c.c_void_p, (c.c_void_p, c.c_void_p)),
     "bpf_link__fd": (c.c_int, (c.c_void_p,)),
     "bpf_link__pin": (c.c_int, (c.c_void_p, c.c_char_p)),
     "bpf_link__destroy": (c.c_int, (c.c_void_p,)),
@@ -58,7 +57,20 @@ _SIGNATURES: Final[dict[str, tuple[Any, tuple[Any, ...]]]] = {
     "bpf_map__set_pin_path": (c.c_int, (c.c_void_p, c.c_char_p)),
     "bpf_map__initial_value": (c.c_void_p, (c.c_void_p, c.POINTER(c.c_size_t))),
     "bpf_map__set_max_entries": (c.c_int, (c.c_void_p, c.c_uint32)),
+    "bpf_map__type": (c.c_int, (c.c_void_p,)),
+    "bpf_map__key_size": (c.c_uint32, (c.c_void_p,)),
+    "bpf_map__value_size": (c.c_uint32, (c.c_void_p,)),
+    "bpf_map__max_entries": (c.c_uint32, (c.c_void_p,)),
+    "bpf_map__map_flags": (c.c_uint32, (c.c_void_p,)),
+    "bpf_map__btf_key_type_id": (c.c_uint32, (c.c_void_p,)),
+    "bpf_map__btf_value_type_id": (c.c_uint32, (c.c_void_p,)),
     "bpf_obj_get": (c.c_int, (c.c_char_p,)),
+    "bpf_obj_pin": (c.c_int, (c.c_int, c.c_char_p)),
+    "bpf_prog_get_fd_by_id": (c.c_int, (c.c_uint32,)),
+    "bpf_map_get_fd_by_id": (c.c_int, (c.c_uint32,)),
+    "bpf_btf_get_fd_by_id": (c.c_int, (c.c_uint32,)),
+    "bpf_link_create": (c.c_int, (c.c_int, c.c_int, c.c_int, c.c_void_p)),
+    "bpf_link_update": (c.c_int, (c.c_int, c.c_int, c.c_void_p)),
     "bpf_obj_get_info_by_fd": (c.c_int, (c.c_int, c.c_void_p, c.c_void_p)),
     "bpf_map_lookup_elem": (c.c_int, (c.c_int, c.c_void_p, c.c_void_p)),
     "bpf_map_update_elem": (c.c_int, (c.c_int, c.c_void_p, c.c_void_p, c.c_uint64)),
@@ -161,14 +173,6 @@ class Link:
         code = library().bpf_link__pin(self._pointer, os.fsencode(path))
         if code:
             raise failed(f"pin {self.name} at {path}", code)
-
-    def read_iterator(self) -> bytes:
-        """Runs an iterator program once and returns what it wrote."""
-        fd = library().bpf_iter_create(library().bpf_link__fd(self._pointer))
-        if fd < 0:
-            raise failed(f"run iterator {self.name}", fd)
-        with os.fdopen(fd, "rb", buffering=0) as reader:
-            return b"".join(iter(lambda: reader.read(1 << 16), b""))
 
     def close(self) -> None:
         """Closes this handle; the attachment itself stays while it is pinned."""

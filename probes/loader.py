@@ -20,7 +20,9 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 
 from probes import libbpf, schema
+from probes.attachments import Attachment, maps_of
 from probes.errors import ProbeError
+from probes.holding import LINKS, Damage, Holding, cgroup_root, pinned_id, recover
 from probes.maps import BpfMap
 from probes.ring import Ring
 
@@ -28,7 +30,6 @@ if TYPE_CHECKING:
     from probes.schema import Schema
 
 OBJECT: Final = Path(__file__).with_name("inferward.bpf.o")
-LINKS: Final = "links"
 MAPS: Final = (
     "tasks",
     "members",
@@ -56,6 +57,16 @@ _META_KEY: Final = bytes(4)
 
 
 @dataclass(frozen=True, slots=True)
+class Opening:
+    """How the probes were found; see `Sensor`."""
+
+    resumed: bool = False
+    fresh: bool = False
+    notes: tuple[str, ...] = ()
+    damage: tuple[Damage, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Capability:
     """Whether this kernel takes one program, proved by loading it.
 
@@ -74,19 +85,6 @@ class Capability:
     words: str
     instructions: int = 0
     details: tuple[str, ...] = ()
-
-
-def cgroup_root() -> Path:
-    """Where cgroup v2 is mounted; a hybrid host has it beside v1.
-
-    Raises:
-        ProbeError: there is none.
-    """
-    for line in Path("/proc/self/mountinfo").read_text().splitlines():
-        fields, _, tail = line.partition(" - ")
-        if tail.startswith("cgroup2 "):
-            return Path(fields.split()[4])
-    raise ProbeError("find cgroup v2", "not mounted: mount -t cgroup2 none /sys/fs/cgroup")
 
 
 def digest(path: Path) -> bytes:
@@ -153,16 +151,24 @@ def remove(pins: Path) -> None:
 
 
 class Sensor:
-    """The loaded probes: their maps, their ring, their iterators."""
+    """The loaded probes: their maps, their ring, their iterators.
 
-    def __init__(self, pins: Path, path: Path, *, resumed: bool, notes: tuple[str, ...]) -> None:
+    Attributes:
+        resumed: Found attached; nothing was reloaded.
+        fresh: Nothing of an earlier agent was there: the first start, or the host's restart.
+        notes: What could not be carried over.
+        damage: What had been taken away while no agent ran, and is back.
+    """
+
+    def __init__(self, pins: Path, path: Path, how: Opening) -> None:
         self.pins = pins
-        self.tier = "guard" if any(map(is_guard, self.links())) else "trace"
         self.schema: Schema = schema.load(path)
         self.maps = {name: BpfMap.pinned(pins, name) for name in MAPS}
         self.ring = Ring(self.maps["ring"], self.schema)
-        self.resumed = resumed  # found attached, nothing was reloaded
-        self.notes = notes  # what could not be carried over
+        self.holding = Holding(pins, self.maps)
+        self.tier = "guard" if any(map(is_guard, self.links())) else "trace"
+        self.resumed, self.fresh = how.resumed, how.fresh
+        self.notes, self.damage = how.notes, how.damage
 
     @classmethod
     def open(cls, pins: Path, path: Path = OBJECT) -> Sensor:
@@ -174,12 +180,16 @@ class Sensor:
         """
         if not path.exists():
             raise ProbeError(f"open {path}", "not built (make build)")
+        fresh = not (pins / LINKS).is_dir()
         pins.mkdir(parents=True, exist_ok=True, mode=0o700)
         wanted = _wanted(path)
+        damage = tuple(recover(pins, MAPS))
         if _attached(pins, path, wanted):
-            return cls(pins, path, resumed=True, notes=())
+            return cls(pins, path, Opening(resumed=True, damage=damage))
+        if not fresh and _same_object(pins, path):
+            damage += _gone(pins, wanted)
         notes = _install(pins, path, wanted)
-        return cls(pins, path, resumed=False, notes=notes)
+        return cls(pins, path, Opening(fresh=fresh, notes=notes, damage=damage))
 
     def adopt(self) -> int:
         """Tags running threads and sockets of all members; returns how many threads changed.
@@ -188,37 +198,57 @@ class Sensor:
         """
         changed = 0
         for _ in range(16):
-            found = len(self._iterate("adopt_tasks")) // 4
+            found = len(self.holding.run("adopt_tasks")) // 4
             changed += found
             if not found:
                 break
-        self._iterate("adopt_sockets")
+        self.holding.run("adopt_sockets")
         return changed
 
-    def _iterate(self, name: str) -> bytes:
-        return (self.pins / LINKS / name).read_bytes()
-
     def links(self) -> tuple[str, ...]:
-        """Programs that are attached now."""
-        return tuple(sorted(entry.name for entry in (self.pins / LINKS).iterdir()))
+        """Programs that are attached."""
+        return tuple(self.holding.attachments)
 
     def close(self) -> None:
         """Closes this process's handles; the probes go on."""
+        self.holding.close()
         for each in self.maps.values():
             each.close()
 
 
 def _attached(pins: Path, path: Path, wanted: set[str]) -> bool:
     """True if exactly these programs of this object are attached under `pins`."""
-    links = pins / LINKS
+    if not _same_object(pins, path) or not (pins / LINKS).is_dir():
+        return False
+    here = {entry.name for entry in pins.iterdir()}
+    attached = wanted == {pin.name for pin in (pins / LINKS).iterdir()}
+    return here.issuperset(MAPS) and attached and not _gone(pins, wanted)
+
+
+def _same_object(pins: Path, path: Path) -> bool:
+    """True if what is loaded under `pins` was made of this object file."""
     try:
         meta = BpfMap.pinned(pins, "meta")
     except ProbeError:
         return False
     stored = np.frombuffer(meta.get(_META_KEY) or b"", schema.load(path).dtype("meta"))
     meta.close()
-    same = len(stored) == 1 and stored["digest"][0].tobytes() == digest(path)
-    return same and links.is_dir() and wanted == {entry.name for entry in links.iterdir()}
+    return len(stored) == 1 and stored["digest"][0].tobytes() == digest(path)
+
+
+def _gone(pins: Path, wanted: set[str]) -> tuple[Damage, ...]:
+    """Which programs are at no hook any more, or not over the maps that are pinned here."""
+    mine = {pinned_id(pins / name) for name in MAPS}
+    found = []
+    for name in sorted(wanted):
+        each = Attachment.pinned(pins / LINKS / name)
+        if each is None or each.cut:
+            found.append(Damage(name, "was detached while no agent ran"))
+        elif not mine & set(maps_of(each.program)):
+            found.append(Damage(name, "was replaced by another program while no agent ran"))
+        if each is not None:
+            each.close()
+    return tuple(found)
 
 
 def _install(pins: Path, path: Path, wanted: set[str]) -> tuple[str, ...]:

@@ -28,6 +28,13 @@ _INFO: Final = np.dtype(  # struct bpf_map_info, include/uapi/linux/bpf.h, its s
         ("max_entries", "<u4"),
         ("map_flags", "<u4"),
         ("name", "S16"),
+        ("interface", "<u4"),
+        ("kernel_value", "<u4"),
+        ("namespace", "<u8", 2),
+        ("btf", "<u4"),  # of the object that made it: 5.2 and later
+        ("key_type", "<u4"),
+        ("value_type", "<u4"),
+        ("reserved", "<u4"),
     ]
 )
 _PER_CPU_TYPES: Final = (5, 6, 10)  # per-CPU hash, per-CPU array, LRU per-CPU hash
@@ -53,6 +60,10 @@ class BpfMap:
         self.key_bytes = int(info["key_size"][0])
         self.value_bytes = int(info["value_size"][0])
         self.max_entries = int(info["max_entries"][0])
+        self.flags = int(info["map_flags"][0])
+        self.kernel_name = info["name"][0].decode()  # cut off after 15 bytes
+        self.btf_id = int(info["btf"][0])
+        self.types = (int(info["key_type"][0]), int(info["value_type"][0]))
         self.cpus = libbpf.possible_cpus() if self.type in _PER_CPU_TYPES else 1
 
     @classmethod
@@ -66,6 +77,18 @@ class BpfMap:
         if fd < 0:
             raise libbpf.failed(f"open map {pins / name}", fd)
         return cls(fd, name)
+
+    @classmethod
+    def numbered(cls, number: int) -> BpfMap:
+        """Opens a map by the kernel's id, pinned or not.
+
+        Raises:
+            ProbeError: it is not there any more.
+        """
+        fd = libbpf.library().bpf_map_get_fd_by_id(number)
+        if fd < 0:
+            raise libbpf.failed(f"open map {number}", fd)
+        return cls(fd, str(number))
 
     @property
     def _slot_bytes(self) -> int:

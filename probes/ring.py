@@ -77,8 +77,8 @@ class Ring:
             2 * self._slots, self._slot_bytes
         )
         self._lengths = self._data.view("<u4")[:, 0]
-        self._end = int(self._consumer[0])
-        self.discarded = 0
+        self._at = self._end = int(self._consumer[0])
+        self.discarded = self.taken = 0  # taken: by another reader of the same ring
 
     def peek(self, most: int = 8192) -> Batch:
         """Up to `most` finished records, copied out; the kernel keeps them until `advance`.
@@ -87,6 +87,8 @@ class Ring:
             ProbeError: a slot is not 256 bytes: kernel and reader disagree.
         """
         start, produced = int(self._consumer[0]), int(self._producer[0])
+        self.taken += max(start - self._at, 0) // self._slot_bytes
+        start = self._at = max(start, self._at)
         count = min((produced - start) // self._slot_bytes, most)
         first = (start // self._slot_bytes) % self._slots
         lengths = self._lengths[first : first + count].copy()
@@ -104,7 +106,7 @@ class Ring:
 
     def advance(self) -> None:
         """Gives what `peek` returned back to the kernel."""
-        self._consumer[0] = self._end
+        self._consumer[0] = self._at = self._end
 
     @property
     def waiting(self) -> int:

@@ -27,6 +27,7 @@ from agent.daemon.registry import Found, Registry
 from agent.daemon.secrets import mark_secrets
 from agent.daemon.seen import Seen
 from agent.daemon.selftest import SelfTest
+from agent.daemon.sight import LOOK_S
 from agent.daemon.status import Status
 from agent.daemon.verdicts import Origin
 from agent.daemon.watcher import Watcher, judge_settings
@@ -122,8 +123,8 @@ class Daemon:
         self.health = Health(self)
         self.status = Status(self)
         self.control = ControlServer(settings.paths.run, Handlers(self).table())
-        self._offset_ns = time.time_ns() - time.monotonic_ns()
-        self.artifacts = Artifacts(settings.paths.state / "ledger.db", self._offset_ns)
+        self.offset_ns = time.time_ns() - time.monotonic_ns()
+        self.artifacts = Artifacts(settings.paths.state / "ledger.db", self.offset_ns)
         self._window_start_ns = time.monotonic_ns()
         self._rescan = False
         self._scanned_s = 0.0
@@ -142,6 +143,7 @@ class Daemon:
         every(SCAN_S, self._on_scan)
         every(1.0, self.hands.tick)
         every(HEALTH_S, self._on_health)
+        every(LOOK_S, self.health.integrity.look)
         every(GPU_S, self.devices.tick)
         if self.sensor.tier == "guard":
             mark_secrets(self.sensor)
@@ -158,6 +160,9 @@ class Daemon:
         )
         for source in sorted(self.settings.paths.probes.glob("*.c")):
             log.warning("probes.operator_ignored", path=source, why="not in this version")
+        if self.sensor.fresh:
+            log.info("probes.begun_anew", why="nothing of an earlier agent is in this kernel")
+        self.health.integrity.begin(self.started_ns)
         for note in self.sensor.notes:
             log.warning("probes.not_carried_over", what=note)
         try:
@@ -275,7 +280,7 @@ class Daemon:
             baseline,
             partial(self.fitter.fit, found.name),
         )
-        origin = Origin(self.settings.host, found.name, found.engine, self._offset_ns)
+        origin = Origin(self.settings.host, found.name, found.engine, self.offset_ns)
         self.lineage.learn_table(table, found.pids)
         self.watchers[found.name] = Watcher(
             found, judge, self.settings, self.hands, self.lineage, origin, self.tell,

@@ -4,24 +4,20 @@ from __future__ import annotations
 
 import time
 from collections import Counter, deque
-from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import psutil
 
+from agent.daemon.integrity import Integrity
 from agent.daemon.loop import REST_S
 from agent.log import log
 from collectors.counters import Counts
 
 if TYPE_CHECKING:
     from agent.daemon.daemon import Daemon
-    from agent.daemon.watcher import Watcher
 
 _NS: Final = 1_000_000_000
-
-BLIND_CPU_S: Final = 1.0
-"""A workload that used this much processor time without one counted call is not seen."""
 
 RECENT_S: Final = 60.0
 """Losses of this long ago still make the agent degraded."""
@@ -49,13 +45,10 @@ class Health:
             if name != "LOSS_MAX"
         }
         self._syscalls = daemon.sensor.schema.enum("counter")["COUNT_SYSCALLS"]
-        self._expected = set(daemon.sensor.links())
+        self.integrity = Integrity(daemon)
         self.calls: Counter[int] = Counter()
         self.submitted: Counter[int] = Counter()
         self.evicted = 0
-        self._cpu: dict[str, tuple[float, int]] = {}
-        self._blind: set[str] = set()
-        self._missing: set[str] = set()
         self._lost_at_ns = 0
         self._usage: deque[tuple[int, float]] = deque(maxlen=13)
         self._costly = 0
@@ -77,10 +70,8 @@ class Health:
         self.evicted += counts.evicted
 
     def check(self, now_ns: int) -> None:
-        """Look for blindness, missing probes and cost; called every few seconds."""
-        self._check_links()
-        for watcher in self._daemon.watchers.values():
-            self._check_sight(watcher)
+        """Look for damage to the probes and for cost; called every few seconds."""
+        self.integrity.check(now_ns)
         self._usage.append((now_ns, _cpu_s()))
         self._check_cost()
         if self._daemon.shipper is not None:
@@ -88,31 +79,6 @@ class Health:
             told = {k: status[k] for k in ("health", "reasons", "losses")}
             # A tail cut off the local log shows at central, which heard of a later head.
             self._daemon.shipper.report(told | {"log_head": self._daemon.store.head()})
-
-    def _check_links(self) -> None:
-        try:
-            present = set(self._daemon.sensor.links())
-        except OSError:
-            present = set()
-        missing = self._expected - present
-        if missing and missing != self._missing:
-            log.error("probes.missing", programs=sorted(missing))
-        self._missing = missing
-
-    def _check_sight(self, watcher: Watcher) -> None:
-        name, number = watcher.found.name, watcher.found.id
-        used, seen = _cpu_of(watcher.found.pids), self.calls[number]
-        before, seen_before = self._cpu.get(name, (used, seen))
-        if used - before > BLIND_CPU_S and seen == seen_before:
-            if name not in self._blind:
-                log.error("sensor.blind", workload=name)
-            self._blind.add(name)
-        elif seen > seen_before:
-            self._blind.discard(name)
-        if seen != seen_before or used < before:
-            self._cpu[name] = (used, seen)
-        else:
-            self._cpu.setdefault(name, (used, seen))
 
     def _check_cost(self) -> None:
         """Step back before inference is hurt; step forward again when it is cheap."""
@@ -136,12 +102,8 @@ class Health:
 
     def reasons(self) -> list[tuple[int, str]]:
         """What is not well: (1 degraded, 2 unhealthy; a sentence)."""
-        daemon, found = self._daemon, []
-        if self._missing:
-            found.append(
-                (2, f"probes are gone from the kernel: {', '.join(sorted(self._missing))}")
-            )
-        found += [(2, f"{name} works but no call of it is seen") for name in sorted(self._blind)]
+        daemon = self._daemon
+        found = self.integrity.reasons(time.monotonic_ns())
         recent = time.monotonic_ns() - self._lost_at_ns < RECENT_S * _NS
         if self._lost_at_ns and recent:
             found.append((1, "records or counts were lost in the last minute"))
@@ -179,13 +141,3 @@ def _cpu_s() -> float:
 def rss_bytes() -> int:
     """Resident memory of this process."""
     return int(psutil.Process().memory_info().rss)
-
-
-def _cpu_of(pids: frozenset[int]) -> float:
-    """Processor seconds of living processes; one that just ended counts nothing."""
-    total = 0.0
-    for pid in pids:
-        with suppress(psutil.NoSuchProcess):
-            times = psutil.Process(pid).cpu_times()
-            total += times.user + times.system
-    return total

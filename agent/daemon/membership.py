@@ -13,6 +13,7 @@ MAIN: Final = "main"
 UNKNOWN_CHILD: Final = "unknown-child"
 _FIXED: Final = {MAIN: 0, UNKNOWN_CHILD: 1}  # as enum task_role
 _MAX_ROLES: Final = 1 << 16
+_EXITING: Final = 4  # PF_EXITING, include/linux/sched.h
 
 Members = dict[int, tuple[int, int]]
 """Thread group → (workload number, role number)."""
@@ -77,3 +78,13 @@ class Membership:
     def adopt(self) -> None:
         """Tag every running thread and socket by the list."""
         self.sensor.adopt()
+
+
+def lives(pid: int) -> bool:
+    """Whether a process goes on: not gone, not a zombie, not on its way out."""
+    try:
+        text = Path("/proc", str(pid), "stat").read_text("utf-8", "replace")
+    except OSError:
+        return False
+    fields = text.rpartition(")")[2].split()
+    return fields[0] not in {"Z", "X"} and not int(fields[6]) & _EXITING

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from agent.config.schema import Settings
-from agent.daemon.membership import MAIN, UNKNOWN_CHILD, Members, Membership
+from agent.daemon.membership import MAIN, UNKNOWN_CHILD, Members, Membership, lives
 from agent.errors import UnknownError
 from agent.log import log
 from agent.response.containment import ProcessId, Target
@@ -59,6 +59,7 @@ class Registry:
 
     Attributes:
         unnumbered: Times a workload could not be watched for want of a number.
+        wiped: Living members that somebody else took out of the kernel's list.
     """
 
     membership: Membership
@@ -68,6 +69,8 @@ class Registry:
     watches: dict[str, Watch] = field(default_factory=dict)
     _ids: dict[str, int] = field(default_factory=dict)
     unnumbered: int = 0
+    wiped: int = 0
+    _listed: Members = field(default_factory=dict)
     _reserved: set[str] = field(default_factory=set)
     _named: set[int] = field(default_factory=set)
     _told: str = ""
@@ -102,7 +105,7 @@ class Registry:
     def refresh(self, table: ProcessTable, never: Iterable[int]) -> bool:
         """Recognise, number and adopt. True if membership changed."""
         members = self.membership.read()
-        changed = bool(self.membership.drop_dead(members))
+        changed = bool(self.membership.drop_dead(members)) | self._put_back(members)
         self._named &= members.keys()
         recognised = self.rulebook.recognise(table, self._rules(), tuple(never))
         for each in [*recognised, *self._by_pid(table)]:
@@ -115,9 +118,21 @@ class Registry:
             changed |= self._enlist(found, each, members, table)
         if changed:
             self.membership.adopt()
-        self._count_alive(table, self.membership.read() if changed else members)
+            members = self.membership.read()
+        self._count_alive(table, members)
         self._tell(table)
         return changed
+
+    def _put_back(self, members: Members) -> bool:
+        """List again who vanished from the list and lives: the kernel removes only who exits."""
+        mine = {pid for found in self.workloads.values() for pid in found.pids}
+        gone = {pid: self._listed[pid] for pid in mine - members.keys() if pid in self._listed}
+        wiped = {pid: was for pid, was in gone.items() if lives(pid)}
+        for pid, (number, role) in wiped.items():
+            self.membership.put(pid, number, self.membership.role_of(role))
+        members |= wiped
+        self.wiped += len(wiped)
+        return bool(wiped)
 
     def watch(self, watch: Watch) -> None:
         """Remember a request of `agent watch`; the next `refresh` acts on it."""
@@ -228,6 +243,7 @@ class Registry:
         return changed
 
     def _count_alive(self, table: ProcessTable, members: Members) -> None:
+        self._listed = members
         for found in self.workloads.values():
             mine = (pid for pid, (number, _) in members.items() if number == found.id)
             pids = frozenset(pid for pid in mine if table.get(pid) is not None)

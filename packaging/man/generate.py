@@ -38,8 +38,8 @@ OVERHEAD: Final = (
 )
 LIMITS: Final = (
     "Nothing is seen inside TLS or inside the GPU. A kernel or root outside the watched workloads "
-    "can remove the probes: the agent says so, and cannot prevent it. README and probes/README.md "
-    "have the whole list."
+    "can remove the probes: the agent puts them back and says so, and cannot prevent it. README "
+    "and probes/README.md have the whole list."
 )
 
 

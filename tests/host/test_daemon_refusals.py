@@ -174,17 +174,22 @@ def test_without_privileges_it_exits_77_with_one_sentence() -> None:
         plain.close()
 
 
-def test_probes_that_vanish_make_the_agent_unhealthy_within_ten_seconds(daemon: Daemon) -> None:
-    shutil.rmtree(daemon.pins / "links")
+def test_probes_that_vanish_are_back_within_ten_seconds_and_that_is_told(daemon: Daemon) -> None:
+    links = daemon.pins / "links"
+    before = {pin.name for pin in links.iterdir()}
+    shutil.rmtree(links)
     began = time.monotonic()
-    wait_for(lambda: daemon.status()["health"] == "unhealthy", 12.0)
+    wait_for(lambda: links.is_dir() and before == {pin.name for pin in links.iterdir()}, 12.0)
+    wait_for(lambda: daemon.status()["health"] == "degraded")
     assert time.monotonic() - began < 10.0
     answer = daemon.command("status", "--json")
-    assert answer.returncode == 2
-    assert "probes are gone" in json.loads(answer.stdout)["reasons"][0]
+    assert answer.returncode == 1
+    assert "took the agent's eyes away" in json.loads(answer.stdout)["reasons"][0]
+    (verdict,) = daemon.verdicts("inferward-agent")
+    assert verdict["level"] == "high"
 
 
-def test_a_restart_brings_vanished_probes_back(daemon: Daemon) -> None:
+def test_a_restart_finds_them_in_place(daemon: Daemon) -> None:
     assert daemon.stop() == 0
     daemon.start()
     assert daemon.status()["health"] == "healthy"

@@ -2,7 +2,6 @@
 
 import os
 import signal
-import subprocess
 import sys
 from pathlib import Path
 
@@ -11,7 +10,8 @@ import pytest
 
 from collectors.counters import Counters
 from probes.errors import ProbeError
-from probes.loader import LINKS, OBJECT, Sensor, digest, is_guard, probe_capabilities, remove
+from probes.holding import LINKS
+from probes.loader import OBJECT, Sensor, digest, is_guard, probe_capabilities, remove
 from probes.maps import BpfMap
 from tests.host.eyes import DEEDS, Eyes, Gated
 
@@ -113,21 +113,6 @@ def test_a_missing_link_is_put_back(own_pins: Path) -> None:
     assert not again.resumed
     assert again.links() == links
     again.close()
-
-
-def test_maps_of_another_layout_begin_anew_and_that_is_said(own_pins: Path) -> None:
-    own_pins.mkdir()
-    Sensor.open(own_pins).close()
-    (own_pins / "totals").unlink()
-    subprocess.run(
-        ["bpftool", "map", "create", own_pins / "totals", "type", "array", "key", "4",
-         "value", "8", "entries", "7", "name", "totals"],
-        check=True,
-    )  # fmt: skip
-    (own_pins / LINKS / "on_exec").unlink()
-    over = Sensor.open(own_pins)
-    assert over.notes
-    over.close()
 
 
 def test_what_is_removed_leaves_nothing_attached(own_pins: Path) -> None:
