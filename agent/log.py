@@ -43,6 +43,8 @@ EVENTS: Final = (
     "control.request_failed",
     "control.started",
     "control.stopped",
+    "evidence.collected",
+    "evidence.failed",
     "guard.secrets_unmarked",
     "ledger.failed",
     "probes.begun_anew",

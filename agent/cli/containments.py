@@ -36,6 +36,9 @@ def contain(
     force: Annotated[
         bool, typer.Option("--force", help="Also with the breaker open; guard rails stay.")
     ] = False,
+    evidence: Annotated[
+        bool, typer.Option("--evidence", help="With kill: freeze, collect evidence, then kill.")
+    ] = False,
     config: ConfigFile = None,
     as_json: AsJson = False,
 ) -> None:
@@ -48,10 +51,15 @@ def contain(
 
     if level not in {"contain", "freeze", "kill"}:
         raise typer.BadParameter("must be contain, freeze or kill", param_hint="--level")
+    if evidence and level != "kill":
+        raise typer.BadParameter("goes with --level kill", param_hint="--evidence")
     settings = load(config)
     for_s = settings.response.contain_for_s if for_ is None else span_s(for_)
     args: dict[str, Any] = {"target": target, "level": level, "for_s": for_s, "reason": reason}
-    done = _contain(settings, {**args, "who": _operator(), "force": force})
+    args |= {"who": _operator(), "force": force}
+    if evidence:
+        _preserve(settings, _contain(settings, args | {"level": "freeze"}))
+    done = _contain(settings, args)
     emit(done, f"{target}: {level} is done. Undo: {done['undo']}", as_json=as_json)
 
 
@@ -100,6 +108,20 @@ def _contain(settings: Any, args: dict[str, Any]) -> dict[str, Any]:  # noqa: AN
         facts = {name: args[name] for name in ("for_s", "reason", "who", "force")}
         done = _here(settings).contain(target, step, **facts).as_json()
     return done
+
+
+def _preserve(settings: Any, held: dict[str, Any]) -> None:  # noqa: ANN401
+    """Collect evidence about what is frozen now."""
+    from agent.evidence import collect
+    from agent.evidence.subject import find
+    from agent.store import Store
+
+    paths, here = settings.paths, _here(settings)
+    with Store.open(paths.state / "events.db") as store:
+        switch = _switch(paths.pins)
+        subject = find(held["id"], store, here.list(), paths.run, switch)
+        bundle = collect(subject, store, paths.state).sealed.path
+    typer.echo(f"Evidence: {bundle}", err=True)
 
 
 def _release(settings: Any, containment: str | None) -> list[dict[str, Any]]:  # noqa: ANN401

@@ -104,6 +104,11 @@ class Response:
     breaker_minutes: float = key(
         10.0, checks.number(0.1, 1440.0), "within so many minutes, stop acting and say so"
     )
+    evidence_before_kill: bool = key(
+        default=True,
+        check=checks.flag,
+        words="freeze, collect evidence for at most a minute, then kill",
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -33,9 +33,12 @@ from agent.daemon.verdicts import Origin
 from agent.daemon.watcher import Watcher, judge_settings
 from agent.daemon.windows import Windows, phase_of
 from agent.errors import AgentError
+from agent.evidence import collect
+from agent.evidence.subject import find
 from agent.log import log
 from agent.recording.tap import Tap
 from agent.response.breaker import Breaker
+from agent.response.containment import Containment
 from agent.response.containments import Containments
 from agent.response.guard import Guard
 from agent.response.pinned import PinnedSwitch
@@ -114,7 +117,8 @@ class Daemon:
         limits = settings.response
         breaker = Breaker(limits.breaker_count, limits.breaker_minutes * 60)
         self.containments = Containments(settings.paths.state, switch, guard, breaker)
-        self.hands = Hands(settings, self.containments, self.loop.post)
+        preserve = partial(_preserve, settings, switch)
+        self.hands = Hands(settings, self.containments, self.loop.post, preserve)
         self.watchers: dict[str, Watcher] = {}
         self.tap = Tap()
         self.losses: Counter[str] = Counter()
@@ -326,6 +330,15 @@ class Daemon:
             self.shipper.offer(verdict)
         log.info("verdict.told", id=verdict["id"], workload=verdict["workload"],
                  grade=verdict["level"], action=verdict["response"]["action"])  # fmt: skip
+
+
+def _preserve(settings: Settings, switch: PinnedSwitch | None, one: Containment) -> None:
+    """Collect evidence about a containment; in a thread, so over a database handle of its own."""
+    paths = settings.paths
+    with Store.open(paths.state / "events.db") as store:
+        subject = find(one.id, store, [one], paths.run, switch)
+        done = collect(subject, store, paths.state)
+    log.info("evidence.collected", id=one.id, bundle=done.sealed.path, bytes=done.sealed.bytes)
 
 
 def _rule_directories(settings: Settings) -> list[Any]:

@@ -1,7 +1,7 @@
 """Acts on verdicts beside the loop: one thread, so that one act ends before the next begins."""
 
 from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -14,6 +14,13 @@ from agent.response.policy import Decision
 
 _MS: Final = 1_000_000
 _WHO: Final = "agent"
+
+Preserve = Callable[[Containment], None]
+"""Collects what a held workload's processes show; takes its time."""
+
+
+class ReleasedError(AgentError):
+    """{0} was given back while evidence was collected: it was not killed."""
 
 
 @dataclass(slots=True)
@@ -78,6 +85,7 @@ class Hands:
 
     Args:
         post: Runs something in the loop; what waits for a step is told there.
+        preserve: What comes before a kill, where the configuration asks for it; None: nothing.
     """
 
     def __init__(
@@ -85,19 +93,23 @@ class Hands:
         settings: Settings,
         containments: Containments,
         post: Callable[[Callable[[], None]], None],
+        preserve: Preserve | None = None,
     ) -> None:
-        """Start the thread."""
+        """Start the threads: evidence has one of its own, so that no step waits for it."""
         self.containments = containments
         self.live: tuple[Containment, ...] = tuple(containments.live())
         self.breaker_open = containments.breaker_open()
         self._post = post
         self._pending: dict[int, Step] = {}
-        self._for_s = settings.response.contain_for_s
+        self._preserve = preserve
+        self.reconfigure(settings)
         self._worker = ThreadPoolExecutor(1, thread_name_prefix="hands")
+        self._evidence = ThreadPoolExecutor(1, thread_name_prefix="evidence")
 
     def reconfigure(self, settings: Settings) -> None:
-        """Contain for another span from now on."""
+        """Contain for another span, and with or without evidence, from now on."""
         self._for_s = settings.response.contain_for_s
+        self._preserves = settings.response.evidence_before_kill
 
     def standing(self, workload_id: int) -> Step:
         """The highest step in force or under way; answers at once."""
@@ -110,7 +122,11 @@ class Hands:
         """Take a step soon; returns at once."""
         self._pending[target.workload_id] = decision.step
         reason = f"verdict {verdict}: {summary}"
-        future = self._worker.submit(self._contain, target, decision.step, reason)
+        if decision.step is Step.KILL and self._preserve is not None and self._preserves:
+            held = self._worker.submit(self._contain, target, Step.FREEZE, reason)
+            future = self._evidence.submit(self._preserve_then_kill, held, target, reason)
+        else:
+            future = self._worker.submit(self._contain, target, decision.step, reason)
         action = Action(decision, since_ns, verdict, future)
         future.add_done_callback(lambda _: self._post(lambda: self._done(target, action)))
         return action
@@ -119,6 +135,29 @@ class Hands:
         self._pending.pop(target.workload_id, None)
         for act in action.then:
             act()
+
+    def _preserve_then_kill(
+        self, held: "Future[Containment]", target: Target, reason: str
+    ) -> Containment:
+        """Killed all the same when nothing could be collected; not when somebody gave it back.
+
+        A daemon that ends in between leaves the workload frozen, with the way back.
+        """
+        one, preserve = held.result(), self._preserve
+        assert preserve is not None  # noqa: S101 - `begin` asked
+        try:
+            preserve(one)
+        except (AgentError, OSError) as error:
+            log.error("evidence.failed", workload=target.workload, id=one.id, why=error)
+        try:
+            return self._worker.submit(self._kill, one, target, reason).result()
+        except (CancelledError, RuntimeError) as error:  # the agent stops
+            raise ReleasedError(target.workload) from error
+
+    def _kill(self, held: Containment, target: Target, reason: str) -> Containment:
+        if held.id not in {one.id for one in self.containments.live()}:
+            raise ReleasedError(target.workload)
+        return self._contain(target, Step.KILL, reason)
 
     def _contain(self, target: Target, step: Step, reason: str) -> Containment:
         try:
@@ -156,5 +195,6 @@ class Hands:
         self.breaker_open = self.containments.breaker_open()
 
     def close(self) -> None:
-        """Wait for the step under way."""
+        """Wait for the step under way; a workload held for evidence stays held."""
         self._worker.shutdown(wait=True)
+        self._evidence.shutdown(wait=False, cancel_futures=True)

@@ -11,10 +11,10 @@ from queue import Queue
 import pytest
 
 from agent.config.schema import Response, Settings
-from agent.daemon.hands import Action, Hands, unanswered
+from agent.daemon.hands import Action, Hands, Preserve, ReleasedError, unanswered
 from agent.errors import UnknownError
 from agent.response.breaker import Breaker
-from agent.response.containment import Step, Target
+from agent.response.containment import Containment, Step, Target
 from agent.response.containments import Containments
 from agent.response.policy import Decision
 from agent.response.processes import held, read_process
@@ -37,9 +37,12 @@ class Inbox:
 
 
 @contextmanager
-def open_hands(state: Path, inbox: Inbox, for_s: float = 60.0) -> Iterator[Hands]:
+def open_hands(
+    state: Path, inbox: Inbox, for_s: float = 60.0, preserve: Preserve | None = None
+) -> Iterator[Hands]:
     settings = Settings(response=Response(contain_for_s=for_s))
-    hands = Hands(settings, Containments(state, None, breaker=Breaker(1000)), inbox.post)
+    containments = Containments(state, None, breaker=Breaker(1000))
+    hands = Hands(settings, containments, inbox.post, preserve)
     try:
         yield hands
     finally:
@@ -130,6 +133,56 @@ def test_a_step_that_fails_is_told_as_failed_and_stands_no_more(hands: Hands, in
     assert (told["state"], told["containment"], told["undo"]) == ("failed", "", "")
     assert "the host's first process" in told["reason"]
     assert hands.standing(4) is Step.OBSERVE
+
+
+KILL = Decision(Step.KILL, Step.KILL, "")
+
+
+def test_evidence_is_collected_of_what_is_held_and_then_it_is_killed(
+    tmp_path: Path, inbox: Inbox, target: Target
+) -> None:
+    seen: list[tuple[str, bool]] = []
+
+    def preserve(one: Containment) -> None:
+        seen.append((one.id, held(target.roots[0].pid)))
+
+    with open_hands(tmp_path, inbox, preserve=preserve) as hands:
+        done = hands.begin(target, KILL, time.monotonic_ns(), "01J", "a shell").future
+        assert seen in ([], [(done.result(LIMIT_S).id, True)])
+        assert seen == [(done.result().id, True)]
+        assert done.result().why_ended.startswith("killed")
+        found = read_process(target.roots[0].pid)
+        assert found is None or found.gone
+
+
+def test_what_is_given_back_while_evidence_is_collected_lives(
+    tmp_path: Path, inbox: Inbox, target: Target
+) -> None:
+    begun, gate = threading.Event(), threading.Event()
+
+    def preserve(_one: Containment) -> None:
+        begun.set()
+        gate.wait(LIMIT_S)
+
+    with open_hands(tmp_path, inbox, preserve=preserve) as hands:
+        done = hands.begin(target, KILL, time.monotonic_ns(), "01J", "a shell").future
+        assert begun.wait(LIMIT_S)
+        hands.submit(hands.containments.release_all).result(LIMIT_S)
+        gate.set()
+        with pytest.raises(ReleasedError, match="was not killed"):
+            done.result(LIMIT_S)
+        found = read_process(target.roots[0].pid)
+        assert found is not None
+        assert not held(found.id.pid)
+
+
+def test_evidence_that_fails_saves_nobody(tmp_path: Path, inbox: Inbox, target: Target) -> None:
+    def preserve(_one: Containment) -> None:
+        raise OSError("the disk is full")
+
+    with open_hands(tmp_path, inbox, preserve=preserve) as hands:
+        done = hands.begin(target, KILL, time.monotonic_ns(), "01J", "a shell").future
+        assert done.result(LIMIT_S).why_ended.startswith("killed")
 
 
 def test_an_operators_error_reaches_the_operator(hands: Hands) -> None:
