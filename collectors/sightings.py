@@ -21,7 +21,7 @@ class Sighting:
     """One thing a task did for the first time, or that is told each time.
 
     Attributes:
-        kind: exec, exit, file, write, library, peer, listen, syscall, denied, name.
+        kind: exec, exit, file, write, library, peer, listen, syscall, denied, name, probe.
         item: Path, peer, listener, host name or call number, in the notation of the verdicts.
         workload: Kernel id; 0: nobody asked to watch it.
         role: Kernel id of its role.
@@ -30,6 +30,7 @@ class Sighting:
         key: The kernel's first-seen key, to make it report again; empty where none.
         arguments: Of a new program.
         status: (exit code, signal) of an exit; (result, 0) of a call.
+        fields: What an operator probe added up, by name.
     """
 
     kind: str
@@ -49,6 +50,7 @@ class Sighting:
     arguments: tuple[str, ...] = ()
     status: tuple[int, int] = (0, 0)
     count: int = 1
+    fields: tuple[tuple[str, int], ...] = ()
 
 
 class Reader:

@@ -102,6 +102,8 @@ def _ordinary(item: Item, known: Repertoire) -> Verdict:  # noqa: PLR0911 - one 
             return _peer(item)
         case ItemKind.LISTEN:
             return _listener(item, known)
+        case ItemKind.PROBE:
+            return _probe(item)
         case _:
             return _OTHER.get(item.kind, _UNUSUAL)
 
@@ -115,6 +117,12 @@ _OTHER: Final[dict[ItemKind, Verdict]] = {
     ItemKind.GPU: (Level.MEDIUM, "a use of the GPU it never made", ("T1496.001", "AML.T0048.000")),
     ItemKind.ENDPOINT: (Level.LOW, "a request of a kind it never served", ()),
 }
+
+
+def _probe(item: Item) -> Verdict:
+    """Take the level that the operator gave the probe, and that travels as a mark."""
+    levels = (level for level in Level if f"level-{level.label}" in item.marks)
+    return next(levels, Level.LOW), "an event of an operator's probe that it never had", ()
 
 
 def _program(item: Item, known: Repertoire) -> Verdict:

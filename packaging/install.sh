@@ -3,6 +3,7 @@
 #
 #   PREFIX/lib/inferward/venv   the agent and its libraries, beside the distribution's bcc
 #   PREFIX/bin/agent            the command
+#   PREFIX/share/inferward      examples of operator probes
 #   /etc/inferward              configuration; never overwritten, never removed
 #
 # INFERWARD_EXTRA=central adds the store that `agent central` needs.
@@ -21,6 +22,7 @@ units=$prefix/lib/systemd/system
 installed() {
 	printf '%s\n' "$home" "$prefix/bin/agent" "$units"/inferward{,-central}.service \
 		"$prefix/lib/sysusers.d/inferward.conf" "$prefix/share/man/man1/agent.1" \
+		"$prefix/share/inferward" \
 		"$prefix/share/bash-completion/completions/agent" \
 		"$prefix/share/zsh/vendor-completions/_agent" \
 		"$prefix/share/fish/vendor_completions.d/agent.fish"
@@ -63,6 +65,8 @@ sed -i "s|^ExecStart=/usr/bin/agent|ExecStart=$prefix/bin/agent|" \
 
 "$venv/bin/python" packaging/man/generate.py "$dest$prefix/share"
 
+# Examples: copied to /etc/inferward/probes.d, they run.
+install -D -m 644 -t "$dest$prefix/share/inferward/probes.d" packaging/probes.d/*
 install -d -m 755 "$dest/etc/inferward"/{agent.d,probes.d,workloads.d}
 [ -e "$dest/etc/inferward/agent.toml" ] ||
 	install -m 640 packaging/agent.toml "$dest/etc/inferward/agent.toml"

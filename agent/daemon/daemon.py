@@ -36,6 +36,7 @@ from agent.errors import AgentError
 from agent.evidence import collect
 from agent.evidence.subject import find
 from agent.log import log
+from agent.operator.probes import OperatorProbes
 from agent.recording.tap import Tap
 from agent.response.breaker import Breaker
 from agent.response.containment import Containment
@@ -120,6 +121,16 @@ class Daemon:
         preserve = partial(_preserve, settings, switch)
         self.hands = Hands(settings, self.containments, self.loop.post, preserve)
         self.watchers: dict[str, Watcher] = {}
+        self.operator = OperatorProbes(
+            settings.paths.probes,
+            settings.paths.state / "headers",
+            self.membership.read,
+            self.registry.name_of,
+            self.lineage,
+            self._knows,
+            self._route,
+            self.loop.post,
+        )
         self.tap = Tap()
         self.losses: Counter[str] = Counter()
         self.submitted: Counter[int] = Counter()
@@ -152,6 +163,8 @@ class Daemon:
         if self.sensor.tier == "guard":
             mark_secrets(self.sensor)
             every(MARK_S, lambda _: mark_secrets(self.sensor))
+        self.operator.load()
+        every(TICK_S, self.operator.tick)
         every(SAVE_S, lambda _: self.save())
         self.loop.signals = {
             signal.SIGTERM: self.loop.stop,
@@ -162,8 +175,6 @@ class Daemon:
         log.info(
             "agent.started", tier=self.sensor.tier, resumed=self.sensor.resumed, pid=os.getpid()
         )
-        for source in sorted(self.settings.paths.probes.glob("*.c")):
-            log.warning("probes.operator_ignored", path=source, why="not in this version")
         if self.sensor.fresh:
             log.info("probes.begun_anew", why="nothing of an earlier agent is in this kernel")
         self.health.integrity.begin(self.started_ns)
@@ -197,6 +208,7 @@ class Daemon:
         self.settings = replace(fresh, **{name: getattr(self.settings, name) for name in _FIXED})
         self.registry.reconfigure(self.settings)
         self.hands.reconfigure(self.settings)
+        self.operator.load()
         for watcher in self.watchers.values():
             watcher.reconfigure(self.settings, judge_settings(self.settings, watcher.found.name))
         log.info("config.reloaded", needs_restart=fixed)
@@ -205,6 +217,7 @@ class Daemon:
     def close(self) -> None:
         """Keep what was learned; the probes and containments stay."""
         self.control.close()
+        self.operator.close()
         if (recording := self.tap.stop()) is not None:
             recording.wait()
         self.hands.close()
@@ -248,6 +261,7 @@ class Daemon:
             by_workload[sighting.workload].append(sighting)
         # A program nobody watches may be a server starting: look soon, not at the next scan.
         self._rescan |= any(s.kind == "exec" for s in by_workload.pop(0, ()))
+        self.operator.depart(sightings)
         for number, mine in by_workload.items():
             if number == self.selftest.number:
                 self.selftest.seen += mine
@@ -259,6 +273,10 @@ class Daemon:
                 continue
             watcher.see(mine, self.membership.role_of)
             self.artifacts.see(mine, watcher.found.name)
+
+    def _knows(self, sighting: Sighting) -> bool:
+        watcher = self.watchers.get(self.registry.name_of(sighting.workload) or "")
+        return watcher is None or watcher.knows(sighting, self.membership.role_of)
 
     def _on_scan(self, _now_ns: int) -> None:
         self.scan()

@@ -113,6 +113,7 @@ class Health:
         ]
         if failed := daemon.losses["failed_batches"]:
             found.append((1, f"{failed} records could not be judged: see the agent's log"))
+        found += [(1, words) for words in daemon.operator.failing()]
         if daemon.store.waiting:
             found.append((1, f"{daemon.store.waiting} entries wait in memory: the disk is full"))
         if daemon.hands.breaker_open:

@@ -19,6 +19,7 @@ _KINDS: Final = {
     "syscall": ItemKind.SYSCALL,
     _DENIED: ItemKind.PEER,
     _NAME: ItemKind.PEER,
+    "probe": ItemKind.PROBE,
 }
 
 

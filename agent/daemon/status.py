@@ -49,6 +49,7 @@ class Status:
             "uptime_s": round((time.monotonic_ns() - daemon.started_ns) / _NS, 1),
             "workloads": [self._workload(w) for w in daemon.watchers.values()],
             "sensors": self._sensors(),
+            "probes": [probe.as_json() for probe in daemon.operator.probes.values()],
             "losses": dict(daemon.losses) | self._discarded(),
             "overhead": {
                 "cpu_percent": round(daemon.health.cpu_percent(), 2),

@@ -154,6 +154,7 @@ def _record(sighting: Sighting, origin: Origin) -> dict[str, Any]:
         "comm": sighting.comm,
         "marks": sorted(sighting.marks),
         "arguments": list(sighting.arguments),
+        "fields": dict(sighting.fields),
     }
 
 

@@ -94,6 +94,11 @@ class Watcher:
                 self._grave = [*self._grave, *assessment.novel][-RECENT:]
             self._consider(assessment, 0)
 
+    def knows(self, sighting: Sighting, role_of: Callable[[int], str]) -> bool:
+        """Whether this is part of what was learned."""
+        item = item_of(sighting, role_of(sighting.role), self.lineage)
+        return item is not None and self.judge.baseline.repertoire.knows(item)
+
     def _note_key(self, sighting: Sighting, item: Item) -> None:
         """The kernel tells a thing once; what is not learned must be told each time."""
         if self.judge.baseline.state is BaselineState.LEARNING:

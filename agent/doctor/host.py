@@ -31,7 +31,7 @@ def bcc() -> Finding:
     except subprocess.TimeoutExpired:
         return Finding("bcc", State.LIMITED, f"no answer in {_BCC_S:.0f} s", "try again when idle")
     if tried.returncode == 0:
-        return Finding("bcc", State.OK, "importable; this version has no use for it yet")
+        return Finding("bcc", State.OK, "importable: operator probes, names in user stacks")
     words = "not importable: no operator probes, no names in user stacks"
     fix = "install the distribution's python3-bpfcc (never the PyPI package called bcc)"
     return Finding("bcc", State.LIMITED, words, fix)

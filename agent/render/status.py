@@ -22,6 +22,8 @@ def status_text(status: Mapping[str, Any], *, colour: bool = False) -> str:
             for name, s in sensors.items()
         ]
         parts.append(table(("sensor", ">events", ">lost"), rows, colour=colour))
+    if probes := status.get("probes"):
+        parts.append(_probes(probes, colour=colour))
     lost = {reason: count for reason, count in status.get("losses", {}).items() if count}
     lines = [("losses", facts(lost) or "none")]
     lines += [(name, facts(status[name]) or empty) for name, empty in _LINES if name in status]
@@ -42,6 +44,22 @@ def _head(status: Mapping[str, Any], *, colour: bool) -> str:
         f" (tier {status['tier']}, up {up}, version {status['version']}, probe ABI {status['abi']})"
     )
     return "\n".join([line, *(f"  - {reason}" for reason in status.get("reasons", ()))])
+
+
+def _probes(probes: Any, *, colour: bool) -> str:  # noqa: ANN401  (a list of plain maps)
+    rows = [
+        (
+            probe["name"],
+            probe["state"],
+            amount("", probe["events"]),
+            amount("", probe["lost"]),
+            facts(probe["sums"]) or "-",
+            probe["reason"] or probe["description"],
+        )
+        for probe in probes
+    ]
+    columns = ("operator probe", "state", ">events", ">lost", "sums", "what")
+    return table(columns, rows, colour=colour)
 
 
 def _workloads(workloads: Any, *, colour: bool) -> str:  # noqa: ANN401  (a list of plain maps)

@@ -108,7 +108,8 @@ def _tree(process: Mapping[str, Any]) -> Iterator[str]:
 def _records(records: Sequence[Mapping[str, Any]], time_ns: int) -> Iterator[str]:
     for record in records:
         words = f"{record['kind']} {record['item']}, process {record['pid']} {record['comm']}"
-        marks = ", ".join(record.get("marks", ()))
+        added = (f"{name} {amount}" for name, amount in record.get("fields", {}).items())
+        marks = ", ".join([*record.get("marks", ()), *added])
         ms = (record["time_ns"] - time_ns) / _MS
         yield f"{ms:+10.1f} ms  {words}" + (f" ({marks})" if marks else "")
 

@@ -23,7 +23,8 @@ COMPLETIONS: Final = {
 FILES: Final = (
     ("/etc/inferward/agent.toml", "configuration; agent.d/*.toml beside it are read after it"),
     ("/etc/inferward/workloads.d", "rules for workloads beside those that ship"),
-    ("/etc/inferward/probes.d", "kept for operator probes; nothing reads it yet"),
+    ("/etc/inferward/probes.d", "operator probes: NAME.c in BCC's C and NAME.toml, root's alone"),
+    ("/usr/share/inferward/probes.d", "examples of operator probes, and how to write one"),
     ("/var/lib/inferward", "baselines, verdicts, journal, outbox and keys"),
     ("/var/lib/inferward-central", "what hosts reported, and central's keys"),
     ("/run/inferward", "control socket and lock"),

@@ -1,0 +1,1 @@
+"""Operator probes: BCC programs of the host's own operator, run in workers beside the daemon."""
