@@ -15,7 +15,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from detectors import features, novelty
+from detectors import features, novelty, unasked
 from detectors.assessment import BaselineState, Level, NovelItem
 from detectors.conformal import MAX_SCORES, MIN_SCORES, Calibration
 from detectors.errors import LifeError
@@ -24,6 +24,7 @@ from detectors.resources import MIN_ROWS, ResourceModel
 from detectors.sensitive import sensitivity
 from detectors.sequences import Sequences
 from detectors.settings import JudgeSettings
+from detectors.unasked import UnaskedWork
 from detectors.window import Item, ItemKind, Phase, Window
 
 Floats = NDArray[np.float64]
@@ -56,6 +57,7 @@ class Baseline:
         sequences: Call sequences, by role.
         rows: Resource readings kept for the fit, `stride` windows apart.
         resources: Fitted at the end of learning.
+        unasked: Same.
         shadow_scores: By channel, in order of time.
         calibrations: By channel, frozen at the end of shadow.
         reason: Why it is questioned, or went back to learning.
@@ -72,6 +74,7 @@ class Baseline:
     rows: list[Floats] = field(default_factory=list)
     stride: int = 1
     resources: ResourceModel | None = None
+    unasked: UnaskedWork | None = None
     shadow_scores: dict[str, list[float]] = field(default_factory=dict)
     calibrations: dict[str, Calibration] = field(default_factory=dict)
     reason: str = ""
@@ -122,6 +125,7 @@ class Baseline:
         if self.state is BaselineState.LEARNING and not self.missing(settings, window.end_ns):
             self.resources = fit(np.array(self.rows))
             if self.resources is not None:
+                self.unasked = unasked.fit(np.array(self.rows))
                 self.state, self.shadow_since_ns = BaselineState.SHADOW, window.end_ns
                 self.shadow_scores, self.sequences.shown = {}, {}
         elif self.state is BaselineState.SHADOW:

@@ -8,6 +8,7 @@ from typing import Final
 from detectors.assessment import BaselineState, FeatureShare, Level, NovelItem, SurprisingGram
 from detectors.baseline import Baseline
 from detectors.features import FEATURES
+from detectors.novelty import UNASKED
 from detectors.window import ItemKind
 
 MAX_NAMED: Final = 3
@@ -82,6 +83,8 @@ def _novelty(baseline: Baseline, worth: Sequence[NovelItem]) -> str:
 def _phrase(one: NovelItem) -> str:
     if one.kind is ItemKind.PEER and one.item.startswith("accept "):
         return "accepted a connection from " + one.item.removeprefix("accept ")
+    if one.kind is ItemKind.PROBE and one.item == UNASKED:
+        return "worked without being asked"
     return _VERBS[one.kind].format(one.item)
 
 

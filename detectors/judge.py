@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final
 
-from detectors import explain, features, novelty
+from detectors import explain, features, novelty, unasked
 from detectors.assessment import (
     Assessment,
     BaselineState,
@@ -50,6 +50,9 @@ UPLOAD_FLOOR: Final = 1 << 20
 """Bytes per second on its own connections beyond the learnt high: a 16 GB model leaves within
 hours at this rate, and telemetry stays below it."""
 
+_LOADING: Final = float(1 << 20)
+"""Bytes per second read beyond the usual: a model is being loaded."""
+
 SERIOUS_SHARE: Final = 0.01
 QUESTION_WINDOWS: Final = 900
 """Windows in alarm without a break after which the baseline, not the workload, is in doubt."""
@@ -68,6 +71,7 @@ class Judge:
         phase: Of the latest window; items between windows are judged in it.
         recent: Serious novelties; those within ten seconds add up.
         alarmed: Windows in alarm without a break.
+        working_since_ns: Since when it works unasked, without a break; 0: it does not.
     """
 
     settings: JudgeSettings
@@ -77,6 +81,7 @@ class Judge:
     phase: Phase = Phase.STEADY
     recent: deque[NovelItem] = field(default_factory=lambda: deque(maxlen=MAX_RECENT))
     alarmed: int = 0
+    working_since_ns: int = 0
 
     def __post_init__(self) -> None:
         """Bet at the pace a restored baseline was calibrated for."""
@@ -91,7 +96,7 @@ class Judge:
         features.vector(window.features)
         self.phase = window.phase
         state = self.baseline.state
-        novel = self.assess_novel(window.items)
+        novel = self.assess_novel((*window.items, *self._unasked(window)))
         if state is BaselineState.LEARNING:
             self.baseline.learn(window)
             self.baseline.advance(window, self.settings, self.fit)
@@ -218,6 +223,35 @@ class Judge:
             self.recent.append(_crash(window))
             return Level.MEDIUM
         return Level.INFO
+
+    def _unasked(self, window: Window) -> tuple[Item, ...]:
+        """Return, as something new, work that has lasted without the traffic to explain it."""
+        excess = self._excess_work(window)
+        if excess is None or excess < unasked.EXCESS_PERCENT:
+            self.working_since_ns = 0
+            return ()
+        self.working_since_ns = self.working_since_ns or window.start_ns
+        lasted_ns = window.end_ns - self.working_since_ns
+        if lasted_ns < unasked.LASTING_NS:
+            return ()
+        grave = {novelty.GRAVE} if lasted_ns >= unasked.GRAVE_NS else set()
+        name = novelty.UNASKED
+        return (Item(ItemKind.PROBE, name, "main", window.end_ns, 0, marks=frozenset(grave)),)
+
+    def _excess_work(self, window: Window) -> float | None:
+        """None where it says nothing: not in the steady state, lossy, or while much is read.
+
+        A model that is loaded anew is work that nobody on the network asked for.
+        """
+        baseline = self.baseline
+        if baseline.unasked is None or baseline.resources is None or window.lost:
+            return None
+        if window.phase is not Phase.STEADY or baseline.state is BaselineState.LEARNING:
+            return None
+        usual = baseline.resources.learned_high("read_bytes") or 0.0
+        if window.features.get("read_bytes", 0.0) > usual + _LOADING:
+            return None
+        return baseline.unasked.score(features.vector(window.features))
 
     def _shares(self, window: Window) -> tuple[FeatureShare, ...]:
         if self.baseline.resources is None or not window.is_evidence:

@@ -108,6 +108,11 @@ def _ordinary(item: Item, known: Repertoire) -> Verdict:  # noqa: PLR0911 - one 
             return _OTHER.get(item.kind, _UNUSUAL)
 
 
+UNASKED: Final = "work-without-requests"
+GRAVE: Final = "lasting"
+"""What the judge itself finds, as an item, and the mark of one that has gone on for long."""
+
+
 _UNUSUAL: Final[Verdict] = (Level.MEDIUM, "something it never did", ())
 _OTHER: Final[dict[ItemKind, Verdict]] = {
     ItemKind.SYSCALL: (Level.LOW, "a system call it never made", ()),
@@ -121,6 +126,10 @@ _OTHER: Final[dict[ItemKind, Verdict]] = {
 
 def _probe(item: Item) -> Verdict:
     """Take the level that the operator gave the probe, and that travels as a mark."""
+    if item.item == UNASKED:
+        level = Level.HIGH if GRAVE in item.marks else Level.MEDIUM
+        words = "it computes while nothing is asked of it, as a miner does"
+        return level, words, ("T1496.001", "AML.T0048.000")
     levels = (level for level in Level if f"level-{level.label}" in item.marks)
     return next(levels, Level.LOW), "an event of an operator's probe that it never had", ()
 

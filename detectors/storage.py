@@ -16,6 +16,7 @@ from detectors.features import NAMES
 from detectors.ngram import NgramModel
 from detectors.repertoire import Repertoire
 from detectors.resources import ResourceModel
+from detectors.unasked import UnaskedWork
 from detectors.window import ItemKind, Phase
 
 _PLAIN = ("workload", "windows", "first_ns", "last_new_ns", "shadow_since_ns", "stride", "reason")
@@ -49,6 +50,9 @@ def to_bytes(baseline: Baseline) -> bytes:
     if baseline.resources is not None:
         for name in _RESOURCES:
             arrays[f"resources/{name}"] = getattr(baseline.resources, name)
+    if baseline.unasked is not None:
+        arrays["unasked/idle"] = baseline.unasked.idle
+        arrays["unasked/cost"] = baseline.unasked.cost
     return framing.pack(head, arrays)
 
 
@@ -110,6 +114,8 @@ def _baseline(head: dict[str, Any], arrays: Arrays) -> Baseline:
         baseline.rows = list(arrays["rows"])
     if "resources/columns" in arrays:
         baseline.resources = ResourceModel(*(arrays[f"resources/{name}"] for name in _RESOURCES))
+    if "unasked/idle" in arrays:
+        baseline.unasked = UnaskedWork(arrays["unasked/idle"], arrays["unasked/cost"])
     return baseline
 
 

@@ -108,8 +108,8 @@ def upload_learned(place: Place) -> None:
 
 
 def spin(_place: Place) -> None:
-    """Compute for two seconds that nobody asked for."""
-    until = time.monotonic() + 2.0
+    """Compute for eight seconds that nobody asked for: housekeeping is over before."""
+    until = time.monotonic() + 8.0
     while time.monotonic() < until:
         pass
 

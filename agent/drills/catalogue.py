@@ -73,7 +73,7 @@ ATTACKS: Final = (
     _attack("B5", "archive", "has tar read the models", "T1560"),
     _attack("B6", "upload", "sends 64 MiB of zeros to a new peer", "T1041", "AML.T0025"),
     _attack("B6", "upload-learned-peer", "sends 64 MiB of zeros to a known peer", "T1567"),
-    _attack("B7", "unasked-work", "computes for two seconds", "T1496.001", least="medium"),
+    _attack("B7", "unasked-work", "computes for eight seconds", "T1496.001", least="medium"),
     _attack("B7", "miner", "runs a program called xmrig, which sleeps", "T1496.001"),
     _attack("B8", "masquerade", "calls a thread kworker/0:0", "T1036.004", least="medium"),
     _attack("B8", "memory-program", "runs a program from a memory file", "T1620"),

@@ -85,6 +85,7 @@ def pack_judge(judge: Judge) -> dict[str, Any]:
         "phase": judge.phase.value,
         "recent": [_plain(novel) for novel in judge.recent],
         "alarmed": judge.alarmed,
+        "working_since_ns": judge.working_since_ns,
     }
 
 
@@ -98,6 +99,7 @@ def restore_memory(judge: Judge, plain: Mapping[str, Any]) -> None:
     judge.phase = Phase(plain["phase"])
     judge.recent.extend(_novel(one) for one in plain["recent"])
     judge.alarmed = plain["alarmed"]
+    judge.working_since_ns = plain.get("working_since_ns", 0)  # absent in older recordings
 
 
 def _plain(novel: NovelItem) -> Plain:

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from detectors import features, framing, resources, words
+from detectors import features, framing, resources, unasked, words
 from detectors.conformal import MIN_SCORES, Calibration
 from detectors.errors import CalibrationError, DetectorError, FeatureError, SequenceError
 from detectors.features import FEATURES
@@ -224,6 +224,39 @@ class TestResourceModel(DetectorContract[resources.ResourceModel | None, Floats]
 
     def restored(self, arrays: Arrays) -> resources.ResourceModel:
         return resources.ResourceModel(**arrays)
+
+
+class TestUnaskedWork(DetectorContract[unasked.UnaskedWork, Floats]):
+    error = FeatureError
+
+    def row(self, seed: int, demand: float, percent: float) -> Floats:
+        jitter = np.random.default_rng(seed).normal(1.0, 0.05)
+        return features.vector({"bytes_in": demand * jitter, "cpu_percent": percent * jitter})
+
+    def fresh(self) -> unasked.UnaskedWork:
+        return unasked.fit(np.zeros((0, len(FEATURES))))
+
+    def taught(self, samples: int = 40) -> unasked.UnaskedWork:
+        idle = [self.row(seed, 0.0, 2.0) for seed in range(samples // 4)]
+        return unasked.fit(np.array([*idle, *(self.usual(seed) for seed in range(samples))]))
+
+    def score(self, detector: unasked.UnaskedWork, sample: Floats) -> float | None:
+        return detector.score(sample)
+
+    def usual(self, seed: int) -> Floats:
+        return self.row(seed, 1e5, 30.0)
+
+    def odd(self, seed: int) -> Floats:
+        return self.row(seed, 0.0, 98.0)
+
+    def bad(self) -> list[Floats]:
+        return [np.zeros(3), np.full(len(FEATURES), np.inf), np.zeros((2, len(FEATURES)))]
+
+    def arrays(self, detector: unasked.UnaskedWork) -> Arrays:
+        return {"idle": detector.idle, "cost": detector.cost}
+
+    def restored(self, arrays: Arrays) -> unasked.UnaskedWork:
+        return unasked.UnaskedWork(**arrays)
 
 
 class TestCalibration(DetectorContract[Calibration, float]):

@@ -1,0 +1,101 @@
+"""Work without requests is told once it lasts; work that requests explain never is."""
+
+import numpy as np
+import pytest
+
+from detectors import features, unasked
+from detectors.assessment import Level
+from detectors.baseline import Baseline
+from detectors.judge import Judge
+from detectors.window import Phase
+from tests.unit.detectors.factory import SETTINGS, USUAL, guarding_judge, window
+
+
+def rows(*readings: tuple[float, float]) -> np.ndarray[tuple[int, int], np.dtype[np.float64]]:
+    """From (bytes in, processor percent)."""
+    return np.array([features.vector({"bytes_in": d, "cpu_percent": w}) for d, w in readings])
+
+
+def asked(at: int, demand: float, percent: float, **more: float) -> float | None:
+    """Served and computed, after a learning phase of 1 % per 10,000 bytes and 2 % idle."""
+    learnt = rows(*[(1e4 * n, 1.0 * n) for n in range(10, 40)], *[(0.0, 2.0)] * 5)
+    reading = {"bytes_in": demand, "cpu_percent": percent} | more
+    return unasked.fit(learnt).score(features.vector(reading))
+
+
+def test_the_same_cost_per_request_is_explained_at_ten_times_the_load() -> None:
+    assert asked(1, 4e6, 400.0) == 0.0
+
+
+def test_what_goes_beyond_the_cost_of_requests_is_not() -> None:
+    assert asked(1, 0.0, 97.0) == pytest.approx(95.0)
+    assert asked(1, 1e5, 110.0) == pytest.approx(88.0)
+
+
+def test_a_server_that_computes_long_after_a_request_is_not_measured_by_it() -> None:
+    learnt = rows(*[(1e5, 90.0), (0.0, 99.0)] * 10)
+    assert unasked.fit(learnt).score(rows((0.0, 99.0))[0]) == 0.0
+
+
+def test_a_job_without_traffic_is_not_measured_at_all() -> None:
+    assert unasked.fit(rows(*[(0.0, 50.0)] * 20)).score(rows((0.0, 400.0))[0]) is None
+
+
+def test_it_is_told_when_it_lasts_and_grave_when_it_goes_on() -> None:
+    judge = guarding_judge()
+    levels = [judge.observe(window(at, load=0.0, cpu_percent=99.0)).level for at in range(100, 140)]
+    assert max(levels[:4]) < Level.MEDIUM
+    assert levels[6] is Level.MEDIUM
+    assert levels[35] is Level.HIGH
+
+
+def test_its_verdict_says_so_in_words() -> None:
+    judge = guarding_judge()
+    for at in range(100, 107):
+        found = judge.observe(window(at, load=0.0, cpu_percent=99.0))
+    assert "worked without being asked" in found.summary
+    assert "T1496.001" in found.techniques
+
+
+@pytest.mark.parametrize(
+    "excuse",
+    [{"phase": Phase.RELOAD}, {"phase": Phase.STARTUP}, {"read_bytes": 1e9}, {"lost": 3}],
+    ids=["reload", "start-up", "loading", "loss"],
+)
+def test_an_excuse_ends_it(excuse: dict[str, float]) -> None:
+    judge = guarding_judge()
+    for at in range(100, 160):
+        found = judge.observe(window(at, load=0.0, cpu_percent=99.0, **excuse))  # type: ignore[arg-type]
+    assert not found.novel
+    assert judge.working_since_ns == 0
+
+
+def test_load_that_comes_back_ends_it() -> None:
+    judge = guarding_judge()
+    for at in range(100, 160):
+        idle = at % 4 != 0
+        found = judge.observe(window(at, load=0.0 if idle else 5.0, cpu_percent=99.0))
+        assert not found.novel
+
+
+def test_what_was_approved_is_told_no_more() -> None:
+    judge = guarding_judge()
+    for at in range(100, 110):
+        found = judge.observe(window(at, load=0.0, cpu_percent=99.0))
+    judge.baseline.approve(found.novel)
+    assert not judge.observe(window(110, load=0.0, cpu_percent=99.0)).novel
+
+
+def test_what_was_learnt_outlives_a_restart() -> None:
+    judge = guarding_judge()
+    restored = Judge(SETTINGS, Baseline.from_bytes(judge.baseline.to_bytes()))
+    for at in range(100, 110):
+        found = restored.observe(window(at, load=0.0, cpu_percent=99.0))
+    assert found.level is Level.MEDIUM
+
+
+def test_it_is_not_measured_while_learning() -> None:
+    judge = Judge(SETTINGS, Baseline("embedder"))
+    judge.observe(window(0, *USUAL))
+    for at in range(1, 20):
+        assert not judge.observe(window(at, load=0.0, cpu_percent=99.0)).novel
