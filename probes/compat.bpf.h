@@ -1,8 +1,15 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR MIT */
 /* Where kernels differ, once each, with the commit that made the difference.
  *
- * Fields that moved or changed their type are read here; tracepoints that were renamed
- * are listed in probes/loader.py, which takes the one that the running kernel has.
+ * Fields that moved, came or changed their type are read here. A field that a kernel lacks is
+ * asked for before it is read: libbpf poisons the reading instruction, and a verifier that
+ * reaches it refuses the whole object.
+ *
+ * What a verifier asks of code elsewhere, with no line here to carry it:
+ * - From 6.12 (kernel commit 5d99e198be27) an LSM program's result must provably lie in
+ *   [-4095, 0]: constants on branches.
+ * - 6.1 and 6.12 forget a bound that was compared as signed, and 6.1 the answer of a
+ *   NULL check carried over other branches: masks behind barrier_var(), and an early return.
  */
 #ifndef INFERWARD_COMPAT_BPF_H
 #define INFERWARD_COMPAT_BPF_H
@@ -21,6 +28,38 @@ static __always_inline long capabilities_read(__u64 *effective, struct task_stru
 {
 	return bpf_probe_read_kernel(effective, sizeof(*effective),
 				     &BPF_CORE_READ(task, cred)->cap_effective);
+}
+
+/* io_uring's submission tracepoint was io_uring_submit_sqe until 6.3 (kernel commit 2ad57931db64
+ * renamed it). There is a program for each name; the loader takes the one this kernel has.
+ */
+#define RING_SUBMIT_HOOK "tp_btf/io_uring_submit_req"
+#define RING_SUBMIT_HOOK_UNTIL_6_3 "tp_btf/io_uring_submit_sqe"
+
+/* That tracepoint tells the request first from 6.0 (kernel commit 48863ffd3e81), second from 5.15,
+ * and before not at all: NULL.
+ */
+extern int LINUX_KERNEL_VERSION __kconfig __weak;
+
+static __always_inline struct io_kiocb *ring_request(void *first, void *second)
+{
+	if (LINUX_KERNEL_VERSION < KERNEL_VERSION(5, 15, 0))
+		return NULL;
+	return LINUX_KERNEL_VERSION < KERNEL_VERSION(6, 0, 0) ? second : first;
+}
+
+/* Whether a request carries its result, io_kiocb.cqe: from 5.19 (kernel commit cef216fc32d7). */
+static __always_inline int ring_results_are_told(struct io_kiocb *req)
+{
+	return bpf_core_field_exists(req->cqe);
+}
+
+/* The slot of a ring's own table that an open goes into, 0: none. From 5.15 (kernel commit
+ * b9445598d8c6).
+ */
+static __always_inline __u32 ring_open_slot(struct io_open *open)
+{
+	return bpf_core_field_exists(open->file_slot) ? BPF_CORE_READ(open, file_slot) : 0;
 }
 
 #endif

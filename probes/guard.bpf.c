@@ -7,8 +7,7 @@
  *
  * Kept: reading, computing, files and sockets that are open, accepted clients, pipes
  * and socketpairs among the workload's own. Any regular file counts as a place to
- * persist: a list of them is never complete. From 6.12 the verifier wants a result in
- * [-4095, 0]: constants on branches.
+ * persist: a list of them is never complete. Results are constants on branches: see compat.bpf.h.
  */
 #include "record.bpf.h"
 

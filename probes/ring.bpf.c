@@ -5,9 +5,9 @@
  * role and operation (numbered from RING_CALL); files opened and connections made go the
  * way of their system calls. Connect, send and bind by IP pass the cgroup hooks as
  * ever. A ring's own kernel threads are no forks that a tracepoint tells of: the first
- * request tags them. Linux 5.19 or later for results (io_kiocb.cqe, kernel commit
- * cef216fc32d7); submission is seen from 5.11.
+ * request tags them. Linux 5.19 or later for results; submission is seen from 5.15.
  */
+#include "compat.bpf.h"
 #include "path.bpf.h"
 #include "subjects.bpf.h"
 
@@ -126,7 +126,7 @@ static __always_inline int is_open(__u8 operation)
 
 static __always_inline int open_is_hidden(struct io_kiocb *req)
 {
-	return BPF_CORE_READ((struct io_open *)req, file_slot) ||
+	return !ring_results_are_told(req) || ring_open_slot((struct io_open *)req) ||
 	       (BPF_CORE_READ(req, flags) & REQ_CQE_SKIP_BIT);
 }
 
@@ -136,7 +136,7 @@ static __always_inline int request_submitted(struct io_kiocb *req)
 	struct task_state *state = ring_state(task);
 	__u8 operation;
 
-	if (!state)
+	if (!state || !req)
 		return 0;
 	operation = BPF_CORE_READ(req, opcode);
 	operation_submit(task, state, req, operation);
@@ -145,17 +145,16 @@ static __always_inline int request_submitted(struct io_kiocb *req)
 	return 0;
 }
 
-/* Renamed in 6.4 (kernel commit 2ad57931db64): the loader takes the one this kernel has. */
-SEC("tp_btf/io_uring_submit_req")
+SEC(RING_SUBMIT_HOOK)
 int BPF_PROG(on_ring_submit, struct io_kiocb *req)
 {
 	return request_submitted(req);
 }
 
-SEC("tp_btf/io_uring_submit_sqe")
-int BPF_PROG(on_ring_submit_sqe, struct io_kiocb *req)
+SEC(RING_SUBMIT_HOOK_UNTIL_6_3)
+int BPF_PROG(on_ring_submit_sqe, void *first, void *second)
 {
-	return request_submitted(req);
+	return request_submitted(ring_request(first, second));
 }
 
 SEC("tp_btf/io_uring_complete")
@@ -165,6 +164,8 @@ int BPF_PROG(on_ring_complete, void *ring, void *request)
 	struct task_state *state;
 	__s32 result;
 
+	if (!ring_results_are_told(req))
+		return 0;
 	if (!req) /* one of several completions of one request */
 		return 0;
 	state = ring_state(bpf_get_current_task_btf());
