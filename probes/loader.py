@@ -11,7 +11,7 @@ import errno
 import hashlib
 import os
 import shutil
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -66,27 +66,6 @@ class Opening:
     damage: tuple[Damage, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Capability:
-    """Whether this kernel takes one program, proved by loading it.
-
-    Attributes:
-        program: Its name in the object.
-        hook: Its section: "tp_btf/sys_exit".
-        works: Whether the kernel took it.
-        words: What the kernel said.
-        instructions: Those the verifier processed; 0 where refused, and before Linux 5.16.
-        details: libbpf's last lines where it was refused: the verifier's reason.
-    """
-
-    program: str
-    hook: str
-    works: bool
-    words: str
-    instructions: int = 0
-    details: tuple[str, ...] = ()
-
-
 def digest(path: Path) -> bytes:
     """SHA-256 of an object file: which probes these are."""
     return hashlib.sha256(path.read_bytes()).digest()
@@ -127,7 +106,7 @@ def _security_modules() -> list[str]:
         return []
 
 
-def _has_hook(section: str) -> bool:
+def has_hook(section: str) -> bool:
     """False for a tracepoint of io_uring that this kernel calls otherwise, or does not have."""
     return not section.startswith(_RING_SECTION) or _has_tracepoint(section.partition("/")[2])
 
@@ -140,7 +119,7 @@ def _has_tracepoint(name: str) -> bool:
 def _wanted(path: Path) -> set[str]:
     """The programs of an object that this kernel's tier runs."""
     opened = libbpf.Object(path)
-    names = {name for name in opened.programs if _has_hook(opened.section(name))}
+    names = {name for name in opened.programs if has_hook(opened.section(name))}
     opened.close()
     return names if guard_works(path) else {name for name in names if not is_guard(name)}
 
@@ -309,83 +288,3 @@ def _sign(pins: Path, path: Path) -> None:
     meta = BpfMap.pinned(pins, "meta")
     meta.set(_META_KEY, entry.tobytes())
     meta.close()
-
-
-def probe_capabilities(path: Path = OBJECT) -> list[Capability]:
-    """Loads every program, attaches nothing, and says what the kernel answered to each.
-
-    A refused program ends a load: those before it were taken, those after it are tried again.
-    EPERM is said of a kind of program and not of one, so it holds for the rest of its kind.
-    """
-    opened = libbpf.Object(path)
-    sections = {name: opened.section(name) for name in opened.programs}
-    opened.close()
-    # A tracepoint's twin has the name by which this kernel calls it.
-    waiting = [name for name, section in sections.items() if _has_hook(section)]
-    found: dict[str, Capability] = {}
-    while waiting:
-        refusal = _refusal(path, waiting)
-        if refusal is None:
-            break
-        refused, error = refusal
-        if error.number == errno.EPERM:
-            kind = sections[refused[0]].partition("/")[0] + "/"
-            refused = [name for name in waiting if sections[name].startswith(kind)]
-        for name in refused:
-            words, details = error.reason, error.details
-            found[name] = Capability(
-                name, sections[name], works=False, words=words, details=details
-            )
-        waiting = [name for name in waiting[waiting.index(refused[0]) :] if name not in refused]
-    taken = [name for name in sections if name not in found and _has_hook(sections[name])]
-    for name, count in _verified(path, taken).items():
-        found[name] = Capability(name, sections[name], True, "loads", count)  # noqa: FBT003
-    return [found[name] for name in sections if name in found]
-
-
-def _only(path: Path, programs: list[str]) -> libbpf.Object:
-    opened = libbpf.Object(path)
-    for other in set(opened.programs) - set(programs):
-        opened.skip(other)
-    return opened
-
-
-def _refusal(path: Path, programs: list[str]) -> tuple[list[str], ProbeError] | None:
-    """Load these; None if all were taken, else those refused: all where no one is to blame."""
-    opened = _only(path, programs)
-    try:
-        opened.load()
-    except ProbeError as error:
-        blamed = opened.refused()
-        return ([blamed] if blamed in programs else programs), error
-    finally:
-        opened.close()
-    return None
-
-
-def _verified(path: Path, programs: list[str]) -> dict[str, int]:
-    """Load what is known to be taken; instructions processed, by program."""
-    if not programs:
-        return {}
-    opened = _only(path, programs)
-    try:
-        opened.load()
-        return {name: opened.verified(name) for name in programs}
-    finally:
-        opened.close()
-
-
-def missing_fields(path: Path = OBJECT) -> tuple[str, ...]:
-    """Kernel fields that the probes read and this kernel's types do not have: "function: field".
-
-    No load complains of them before the poisoned instruction is reached.
-    """
-    opened = libbpf.Object(path)
-    for name in opened.programs:
-        if not _has_hook(opened.section(name)):
-            opened.skip(name)
-    with suppress(ProbeError):  # types are fitted to all programs before the first is verified
-        opened.load()
-    missing = opened.unresolved()
-    opened.close()
-    return missing

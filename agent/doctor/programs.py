@@ -8,7 +8,7 @@ from agent.doctor.findings import Finding, State
 
 
 class Capability(Protocol):
-    """One program tried by `probes.loader.probe_capabilities`."""
+    """One program tried by `probes.trial.probe_capabilities`."""
 
     @property
     def program(self) -> str:
@@ -104,12 +104,13 @@ def try_all(lsm: str | None) -> list[Finding]:
     """Load every program of the shipped object by itself, attach none; `lsm` as for `tier`."""
     from probes import loader  # noqa: PLC0415 - ctypes and numpy, for this check alone
     from probes.errors import ProbeError  # noqa: PLC0415
+    from probes.trial import probe_capabilities  # noqa: PLC0415
 
     if not loader.OBJECT.exists():
         words = f"{loader.OBJECT} is not there"
         return [Finding("probes", State.MISSING, words, "build it with `make`, or reinstall")]
     try:
-        tried = loader.probe_capabilities(loader.OBJECT)
+        tried = probe_capabilities(loader.OBJECT)
         return [tier(tried, lsm), *findings(tried)]
     except ProbeError as error:
         fix = "install libbpf 1.0 or later (Debian: libbpf1), and run as root"

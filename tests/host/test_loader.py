@@ -11,8 +11,9 @@ import pytest
 from collectors.counters import Counters
 from probes.errors import ProbeError
 from probes.holding import LINKS
-from probes.loader import OBJECT, Sensor, digest, is_guard, probe_capabilities, remove
+from probes.loader import OBJECT, Sensor, digest, is_guard, remove
 from probes.maps import BpfMap
+from probes.trial import missing_fields, probe_capabilities
 from tests.host.eyes import DEEDS, Eyes, Gated
 
 GETPPID = 110
@@ -134,6 +135,15 @@ def test_a_map_that_is_not_there_is_named(own_pins: Path) -> None:
 def test_every_observing_program_is_taken_by_this_kernel() -> None:
     answers = {c.program: c.works for c in probe_capabilities() if not is_guard(c.program)}
     assert all(answers.values()), answers
+
+
+def test_the_verifier_says_how_much_of_each_program_it_processed() -> None:
+    for each in probe_capabilities():
+        assert each.works == (0 < each.instructions < 1_000_000), each
+
+
+def test_every_field_that_the_probes_read_is_in_this_kernel() -> None:
+    assert missing_fields() == ()
 
 
 def test_a_tracepoint_that_was_renamed_is_attached_by_one_of_its_names(eyes: Eyes) -> None:

@@ -10,7 +10,8 @@ from pathlib import Path
 
 from agent.doctor.programs import tier as tier_finding
 from probes.errors import ProbeError
-from probes.loader import Sensor, missing_fields, probe_capabilities, remove
+from probes.loader import Sensor, remove
+from probes.trial import missing_fields, probe_capabilities
 
 PINS = Path("/sys/fs/bpf/inferward-load")
 LSM = Path("/sys/kernel/security/lsm")

@@ -17,7 +17,6 @@ from tests.vm import counts, kernels, programs
 from tests.vm.row import NATIVE, Row
 from tests.vm.run import CONSOLE_LINES, boot
 from tests.vm.suites import (
-    LOAD,
     REFUSAL,
     SKIPPED,
     SUITES,
@@ -128,7 +127,8 @@ def write_counts(rows: Sequence[Row]) -> None:
 def _parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--smoke", action="store_true", help="what takes three minutes")
-    parser.add_argument("--counts", action="store_true", help="only load, and write the table")
+    parser.add_argument("--only", action="append", metavar="SUITE", help="not the others")
+    parser.add_argument("--counts", action="store_true", help="write the table of instructions")
     parser.add_argument("--json", type=Path, metavar="FILE", help="the same, as one document")
     parser.add_argument("series", nargs="*", default=(*kernels.SERIES, NATIVE))
     return parser.parse_args()
@@ -139,7 +139,8 @@ def main() -> int:
     asked = _parse()
     rows = []
     for series in asked.series:
-        suites = (LOAD,) if asked.counts else chosen(series, smoke=asked.smoke)
+        suites = chosen(series, smoke=asked.smoke)
+        suites = tuple(s for s in suites if not asked.only or s.name in asked.only)
         row = run(series, suites, smoke=asked.smoke)
         rows.append(row)
         print(

@@ -7,6 +7,7 @@ Python libraries of `.venv`, then the checkout and the command of this very run.
 import hashlib
 import shutil
 import subprocess
+import sys
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
@@ -98,6 +99,8 @@ def checkout(work: Path, init: Path, command: str) -> Path:
     home = tree / HOME
     for name in ("agent", "collectors", "detectors", "probes", "packaging", "tests"):
         shutil.copytree(CHECKOUT / name, home / name, ignore=shutil.ignore_patterns("__pycache__"))
+    # Here, in a second: an emulated machine would take a minute for it.
+    subprocess.run([sys.executable, "-m", "compileall", "-q", "-j2", home], check=True)
     shutil.copy(CHECKOUT / "pyproject.toml", home)
     site = home / ".venv/lib/python3.11/site-packages"
     site.mkdir(parents=True)

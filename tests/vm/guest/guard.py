@@ -19,8 +19,9 @@ from agent.doctor.programs import tier
 from agent.response.containment import Step
 from agent.response.pinned import PinnedSwitch
 from agent.response.secret_files import secret_files
-from probes.loader import Sensor, probe_capabilities, remove
+from probes.loader import Sensor, remove
 from probes.sensitive import mark
+from probes.trial import probe_capabilities
 
 ACTS: Final = Path(__file__).with_name("build") / "acts"
 PINS: Final = Path("/sys/fs/bpf/inferward-guard")
