@@ -64,6 +64,7 @@ EVENTS: Final = (
     "ship.outbox_failed",
     "ship.outbox_set_aside",
     "verdict.told",
+    "window.failed",
     "workload.found",
     "workload.no_number",
 )

@@ -15,8 +15,7 @@ from numpy.typing import NDArray
 from probes.loader import Sensor
 from probes.schema import Schema
 
-_GRAMS_FILE: Final = "counted-grams.npy"
-_SLOTS_FILE: Final = "counted-totals.npy"
+_FILE: Final = "counted.npz"
 _EVICT_ABOVE: Final = 0.75  # share of the map's room
 _TABLES: Final = ("totals", "losses", "file_bytes", "peer_bytes", "peer_connections")
 """Array maps with one row per workload."""
@@ -78,17 +77,21 @@ class Counters:
         sizes = [sensor.maps[name].max_entries for name in (*_TABLES, "submitted")]
         self._slots = np.zeros(sum(sizes), np.uint64)
         self._splits = np.cumsum(sizes)[:-1]
+        self._ids = np.array([sensor.maps[name].id for name in (*_TABLES, "submitted", "grams")])
         if sensor.resumed:
             self._resume()
         else:
             self.read()  # another daemon's leftovers in carried-over maps are not news
+            self.keep()
 
     def _resume(self) -> None:
-        grams, slots = self._run / _GRAMS_FILE, self._run / _SLOTS_FILE
-        if grams.exists() and slots.exists():
-            kept = np.load(slots)
-            if kept.shape == self._slots.shape:
-                self._slots, self._grams = kept, np.load(grams)
+        try:
+            with np.load(self._run / _FILE, allow_pickle=False) as kept:
+                same = np.array_equal(kept["ids"], self._ids)
+                if same and kept["slots"].shape == self._slots.shape:
+                    self._slots, self._grams = kept["slots"], kept["grams"]
+        except (OSError, ValueError, KeyError, EOFError):
+            return  # nothing was told yet of these maps
 
     def read(self, highest: int | None = None) -> Counts:
         """What was counted since the last call.
@@ -102,7 +105,6 @@ class Counters:
         growth = slots - self._slots
         evicted = self._evict(grams, changed)
         self._grams, self._slots = evicted[0], slots
-        self._keep()
         *tables, submitted = np.split(growth, self._splits)
         rows = dict(zip(_TABLES, (t.reshape(self._workloads, -1) for t in tables), strict=True))
         return Counts(grams=changed, **rows, submitted=submitted, evicted=evicted[1])
@@ -140,13 +142,17 @@ class Counters:
         self._sensor.maps["grams"].delete_many(keys.view(np.uint8).reshape(len(gone), -1))
         return np.delete(grams, gone), len(gone)
 
-    def _keep(self) -> None:
+    def keep(self) -> None:
+        """Take what was read as told: after the end of this process, the next goes on from there.
+
+        A process killed before this tells it again, and one killed after it does not.
+        """
         self._run.mkdir(parents=True, exist_ok=True)
-        for name, values in ((_GRAMS_FILE, self._grams), (_SLOTS_FILE, self._slots)):
-            fresh = self._run / f"{name}.new"
-            with fresh.open("wb") as file:
-                np.save(file, values, allow_pickle=False)
-            fresh.replace(self._run / name)
+        # One file: what belongs together is replaced together.
+        fresh = self._run / f"{_FILE}.new"
+        with fresh.open("wb") as file:
+            np.savez(file, ids=self._ids, slots=self._slots, grams=self._grams)
+        fresh.replace(self._run / _FILE)
 
 
 def _identity(grams: NDArray[np.void]) -> NDArray[np.void]:

@@ -16,6 +16,8 @@ import numpy as np
 from probes.errors import ProbeError
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from numpy.typing import NDArray
 
     from probes.maps import BpfMap
@@ -24,6 +26,7 @@ if TYPE_CHECKING:
 _BUSY: Final = np.uint32(1 << 31)  # BPF_RINGBUF_BUSY_BIT: reserved, not yet submitted
 _DISCARDED: Final = np.uint32(1 << 30)
 _HEADER_BYTES: Final = 8
+_KEPT_BYTES: Final = 16  # the ring's id, and how far it was read
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +67,8 @@ class Ring:
 
     def __init__(self, ring: BpfMap, schema: Schema) -> None:
         self.fd = ring.fd
+        self._id = ring.id
+        self._kept: NDArray[np.uint64] | None = None
         self._schema = schema
         record = schema.limit("RECORD_BYTES")
         self._slot_bytes = record + _HEADER_BYTES
@@ -104,8 +109,24 @@ class Ring:
         raw = self._data[first : first + len(lengths)][kept][:, _HEADER_BYTES:].copy()
         return Batch(raw, self._schema)
 
+    def keep(self, path: Path) -> None:
+        """Remember from now on, beyond this process's end, how far was read.
+
+        What was taken since the last reader's end, and not by one that keeps this file, is counted.
+        """
+        with path.open("a+b") as file:
+            file.truncate(_KEPT_BYTES)
+            memory = mmap.mmap(file.fileno(), _KEPT_BYTES)
+        self._kept = np.frombuffer(memory, "<u8")
+        if int(self._kept[0]) == self._id:
+            self.taken += max(self._at - int(self._kept[1]), 0) // self._slot_bytes
+        self._kept[1] = self._at
+        self._kept[0] = self._id
+
     def advance(self) -> None:
         """Gives what `peek` returned back to the kernel."""
+        if self._kept is not None:
+            self._kept[1] = self._end  # first: killed in between, it is read again, not missed
         self._consumer[0] = self._at = self._end
 
     @property

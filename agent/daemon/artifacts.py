@@ -3,6 +3,7 @@
 import os
 import sqlite3
 import threading
+from collections import Counter
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -28,12 +29,15 @@ class Artifacts:
     """Notes uses in a thread of its own: the loop never waits for the disk.
 
     Attributes:
-        lost: Uses not noted, for want of room or because the ledger could not be written.
+        came: Uses of model files taken in.
+        noted: Those that are in the ledger.
+        reasons: Those that are not, by why.
     """
 
     def __init__(self, path: Path, offset_ns: int) -> None:
         """Open nothing yet; the thread does at the first use."""
-        self.lost = 0
+        self.came = self.noted = 0
+        self.reasons: Counter[str] = Counter()
         self._path = path
         self._offset_ns = offset_ns  # CLOCK_REALTIME minus CLOCK_MONOTONIC
         self._ledger: Ledger | None = None
@@ -45,8 +49,9 @@ class Artifacts:
         for sighting in sightings:
             if sighting.kind not in _ACCESS or not is_artifact(sighting.item):
                 continue
+            self.came += 1
             if not self._room.acquire(blocking=False):
-                self.lost += 1
+                self.reasons["no_room"] += 1
                 continue
             self._worker.submit(self._note, sighting, workload)
 
@@ -65,10 +70,17 @@ class Artifacts:
                 inode=inode,
             )
         except (sqlite3.Error, OSError) as error:
-            self.lost += 1
+            self.reasons["not_written"] += 1
             log.once("ledger.failed", path=self._path, why=error)
+        else:
+            self.noted += 1
         finally:
             self._room.release()
+
+    @property
+    def pending(self) -> int:
+        """Uses on their way to the disk."""
+        return self.came - self.noted - self.reasons.total()
 
     def close(self) -> None:
         """Write what waits, then let the file go."""

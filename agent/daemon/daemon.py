@@ -3,8 +3,8 @@
 import os
 import signal
 import time
-from collections import Counter, defaultdict
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import replace
 from functools import partial
@@ -12,6 +12,7 @@ from typing import Any, Final
 
 from agent.config.schema import Settings
 from agent.control import ControlServer
+from agent.daemon.accounts import Accounts
 from agent.daemon.artifacts import Artifacts
 from agent.daemon.baselines import BaselineFiles
 from agent.daemon.devices import Devices
@@ -24,6 +25,7 @@ from agent.daemon.loop import Loop
 from agent.daemon.membership import Membership
 from agent.daemon.notify import notify
 from agent.daemon.registry import Found, Registry
+from agent.daemon.routing import Router
 from agent.daemon.secrets import mark_secrets
 from agent.daemon.seen import Seen
 from agent.daemon.selftest import SelfTest
@@ -45,7 +47,7 @@ from agent.response.guard import Guard
 from agent.response.pinned import PinnedSwitch
 from agent.ship.shipper import Shipper
 from agent.store import Store
-from collectors.counters import Counters
+from collectors.counters import Counters, Counts
 from collectors.engines.rulebook import Rulebook
 from collectors.processes import ProcessTable, snapshot
 from collectors.records import Records
@@ -121,6 +123,7 @@ class Daemon:
         preserve = partial(_preserve, settings, switch)
         self.hands = Hands(settings, self.containments, self.loop.post, preserve)
         self.watchers: dict[str, Watcher] = {}
+        self.router = Router(self)
         self.operator = OperatorProbes(
             settings.paths.probes,
             settings.paths.state / "headers",
@@ -128,20 +131,20 @@ class Daemon:
             self.registry.name_of,
             self.lineage,
             self._knows,
-            self._route,
+            self.router.route,
             self.loop.post,
         )
         self.tap = Tap()
         self.losses: Counter[str] = Counter()
-        self.submitted: Counter[int] = Counter()
         self.selftest = SelfTest(self.loop, self.registry)
         self.health = Health(self)
+        self.sensor.ring.keep(self.settings.paths.run / "ring-position")
+        self.accounts = Accounts(self)
         self.status = Status(self)
         self.control = ControlServer(settings.paths.run, Handlers(self).table())
         self.offset_ns = time.time_ns() - time.monotonic_ns()
         self.artifacts = Artifacts(settings.paths.state / "ledger.db", self.offset_ns)
         self._window_start_ns = time.monotonic_ns()
-        self._rescan = False
         self._scanned_s = 0.0
 
     def run(self) -> None:
@@ -245,34 +248,10 @@ class Daemon:
             batch = self.sensor.ring.peek()
             if not len(batch):
                 break
-            try:
-                self._route(self.records.feed(batch))
-            except Exception as error:  # noqa: BLE001 - one record must not blind the agent for good
-                # Kept in the ring, it would meet the next daemon too, and the one after that.
-                self.losses["failed_batches"] += len(batch)
-                log.error("records.failed", error=f"{type(error).__name__}: {error}")
+            self.router.take(batch)
             self.sensor.ring.advance()
-        if self._rescan and time.monotonic() - self._scanned_s > RESCAN_S:
+        if self.router.unwatched_exec and time.monotonic() - self._scanned_s > RESCAN_S:
             self.scan()
-
-    def _route(self, sightings: list[Sighting]) -> None:
-        by_workload: dict[int, list[Sighting]] = defaultdict(list)
-        for sighting in sightings:
-            by_workload[sighting.workload].append(sighting)
-        # A program nobody watches may be a server starting: look soon, not at the next scan.
-        self._rescan |= any(s.kind == "exec" for s in by_workload.pop(0, ()))
-        self.operator.depart(sightings)
-        for number, mine in by_workload.items():
-            if number == self.selftest.number:
-                self.selftest.seen += mine
-                continue
-            name = self.registry.name_of(number)
-            watcher = self.watchers.get(name or "")
-            if watcher is None:
-                self.losses["of_no_workload"] += len(mine)
-                continue
-            watcher.see(mine, self.membership.role_of)
-            self.artifacts.see(mine, watcher.found.name)
 
     def _knows(self, sighting: Sighting) -> bool:
         watcher = self.watchers.get(self.registry.name_of(sighting.workload) or "")
@@ -283,7 +262,7 @@ class Daemon:
 
     def scan(self) -> None:
         """Look for workloads, and watch the new ones."""
-        self._rescan, self._scanned_s = False, time.monotonic()
+        self.router.unwatched_exec, self._scanned_s = False, time.monotonic()
         table = snapshot()
         self.registry.refresh(table, never=(os.getpid(), os.getppid()))
         for found in self.registry.workloads.values():
@@ -314,23 +293,52 @@ class Daemon:
         self._on_records()
         counts = self.counters.read(self.registry.highest)
         self.health.account(counts)
+        span_ns = (self._window_start_ns, now_ns)
+        length_s = (now_ns - self._window_start_ns) / 1e9
+        self.accounts.count(counts, length_s, self.settings.window.length_s)
+        common = self.accounts.since_last()
         for name, watcher in self.watchers.items():
             found = self.registry.workloads.get(name)
             if found is None or not (found.pids or watcher.items):
                 watcher.start_ns = now_ns
                 continue
-            readings = watcher.memory.read(found.pids, now_ns) | self.devices.readings(found.pids)
-            phase = phase_of(found, held=watcher.held())
-            span = (self._window_start_ns, now_ns)
-            window = self.windows.build(found, counts, span, readings, watcher.items, phase)
-            before = watcher.judge.baseline.state
-            watcher.close(window, self.windows.losses(counts, found.id))
-            if watcher.judge.baseline.state is not before:
-                self._changed_state(watcher, before)
+            self._close(watcher, found, counts, span_ns, common)
             self.seen.forget(watcher.fresh)
             watcher.fresh.clear()
+        self.counters.keep()
         self._window_start_ns = now_ns
         self.tap.tick(now_ns)
+
+    def _close(
+        self,
+        watcher: Watcher,
+        found: Found,
+        counts: Counts,
+        span_ns: tuple[int, int],
+        common: Mapping[str, int],
+    ) -> None:
+        """Build and judge one workload's window; one that cannot be judged is counted."""
+        self.accounts.due += 1
+        before = watcher.judge.baseline.state
+        try:
+            now_ns = span_ns[1]
+            readings = watcher.memory.read(found.pids, now_ns) | self.devices.readings(found.pids)
+            phase = phase_of(found, held=watcher.held())
+            window = self.windows.build(found, counts, span_ns, readings, watcher.items, phase)
+            losses = Counter(self.windows.losses(counts, found.id)) + Counter(common)
+            window = replace(window, lost=losses.total())
+            watcher.close(window, dict(losses))
+        except Exception as error:  # noqa: BLE001 - one window must not end the agent
+            self.accounts.lost["window"] += 1
+            watcher.items = []
+            watcher.start_ns = span_ns[1]
+            log.error(
+                "window.failed", workload=found.name, error=f"{type(error).__name__}: {error}"
+            )
+            return
+        self.accounts.judged += 1
+        if watcher.judge.baseline.state is not before:
+            self._changed_state(watcher, before)
 
     def _changed_state(self, watcher: Watcher, before: BaselineState) -> None:
         state = watcher.judge.baseline.state

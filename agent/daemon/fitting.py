@@ -26,21 +26,31 @@ class Fitter:
         """Start nothing yet."""
         self._threads = ThreadPoolExecutor(1, thread_name_prefix="fit")
         self._jobs: dict[str, Future[ResourceModel]] = {}
+        self.asked = self.fitted = self.failed = 0
+
+    @property
+    def pending(self) -> int:
+        """Models asked for and not collected."""
+        return len(self._jobs)
 
     def fit(self, workload: str, rows: Floats) -> ResourceModel | None:
         """Ask for, or collect, the model of one workload; a failure is told and tried again."""
         job = self._jobs.get(workload)
         if job is None:
+            self.asked += 1
             self._jobs[workload] = self._threads.submit(_fit, rows.copy())
             return None
         if not job.done():
             return None
         del self._jobs[workload]
         try:
-            return job.result()
+            model = job.result()
         except (OSError, subprocess.SubprocessError, ValueError, KeyError) as error:
+            self.failed += 1
             log.error("baseline.fit_failed", workload=workload, why=_words(error))
             return None
+        self.fitted += 1
+        return model
 
     def close(self) -> None:
         """Wait for nobody; a worker under way ends by itself."""

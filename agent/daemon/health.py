@@ -48,6 +48,7 @@ class Health:
         self.integrity = Integrity(daemon)
         self.calls: Counter[int] = Counter()
         self.submitted: Counter[int] = Counter()
+        self.kernel_losses: Counter[str] = Counter()
         self.evicted = 0
         self._lost_at_ns = 0
         self._usage: deque[tuple[int, float]] = deque(maxlen=13)
@@ -59,7 +60,7 @@ class Health:
         lost = counts.losses.sum(axis=0)
         for index, name in self._reasons.items():
             if lost[index]:
-                self._daemon.losses[name] += int(lost[index])
+                self.kernel_losses[name] += int(lost[index])
                 self._lost_at_ns = time.monotonic_ns()
         for kind in self._kinds.values():
             if kind < len(counts.submitted):
@@ -111,8 +112,11 @@ class Health:
             (1, f"a damaged file was set aside: {path}")
             for path in (*daemon.baselines.set_aside, *self._aside())
         ]
-        if failed := daemon.losses["failed_batches"]:
-            found.append((1, f"{failed} records could not be judged: see the agent's log"))
+        lost = daemon.accounts.lost
+        if failed := lost["failed"] + lost["not_judged"] + lost["window"]:
+            found.append(
+                (1, f"{failed} records or windows could not be judged: see the agent's log")
+            )
         found += [(1, words) for words in daemon.operator.failing()]
         if daemon.store.waiting:
             found.append((1, f"{daemon.store.waiting} entries wait in memory: the disk is full"))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections import Counter
 from typing import TYPE_CHECKING, Any, Final
 
 from agent import VERSION
@@ -50,7 +51,8 @@ class Status:
             "workloads": [self._workload(w) for w in daemon.watchers.values()],
             "sensors": self._sensors(),
             "probes": [probe.as_json() for probe in daemon.operator.probes.values()],
-            "losses": dict(daemon.losses) | self._discarded(),
+            "stages": daemon.accounts.told(),
+            "losses": self._losses(),
             "overhead": {
                 "cpu_percent": round(daemon.health.cpu_percent(), 2),
                 "rss_bytes": rss_bytes(),
@@ -62,29 +64,24 @@ class Status:
             "control": {"garbage": daemon.control.garbage, "refused": daemon.control.refused},
         }
 
-    def _discarded(self) -> dict[str, int]:
-        daemon = self._daemon
-        found = {
-            "rejected_records": daemon.records.reader.rejected,
-            "discarded_records": daemon.sensor.ring.discarded,
-            "store": sum(daemon.store.lost.values()),
-            "ledger": daemon.artifacts.lost,
-        }
-        return {name: count for name, count in found.items() if count}
+    def _losses(self) -> dict[str, int]:
+        """Every loss of every stage by its reason alone; the stages say where."""
+        found: Counter[str] = Counter(self._daemon.losses)
+        for stage in self._daemon.accounts.told():
+            found.update(stage["lost"])
+        return dict(found)
 
     def _sensors(self) -> dict[str, dict[str, int]]:
-        submitted = self._daemon.health.submitted
-        events = {
-            name: {"events": sum(submitted[self._kinds[kind]] for kind in kinds), "lost": 0}
+        """What each kind of record told. What found no room in the ring had no kind yet."""
+        health = self._daemon.health
+        rows = {
+            name: {"events": sum(health.submitted[self._kinds[kind]] for kind in kinds)}
             for name, kinds in _SENSORS.items()
         }
-        losses = self._daemon.losses
-        events["ring"] = {"events": self._daemon.records.reader.read, "lost": losses["ring_full"]}
-        events["sequence"] = {
-            "events": self._daemon.health.calls.total(),
-            "lost": losses["grams_full"],
-        }
-        return events
+        read, losses = self._daemon.accounts.read, health.kernel_losses
+        rows["ring"] = {"events": read, "lost": losses["ring_full"]}
+        rows["sequence"] = {"events": health.calls.total(), "lost": losses["grams_full"]}
+        return rows
 
     def _workload(self, watcher: Watcher) -> dict[str, Any]:
         found, baseline, judge = watcher.found, watcher.judge.baseline, watcher.judge

@@ -24,6 +24,9 @@ def status_text(status: Mapping[str, Any], *, colour: bool = False) -> str:
         parts.append(table(("sensor", ">events", ">lost"), rows, colour=colour))
     if probes := status.get("probes"):
         parts.append(_probes(probes, colour=colour))
+    if stages := status.get("stages"):
+        columns = ("stage", ">in", ">out", ">pending", "lost")
+        parts.append(table(columns, [_stage(stage) for stage in stages], colour=colour))
     lost = {reason: count for reason, count in status.get("losses", {}).items() if count}
     lines = [("losses", facts(lost) or "none")]
     lines += [(name, facts(status[name]) or empty) for name, empty in _LINES if name in status]
@@ -35,6 +38,11 @@ def status_text(status: Mapping[str, Any], *, colour: bool = False) -> str:
         "\n".join(f"{strong(f'{name:<{width}}', colour=colour)}  {words}" for name, words in lines)
     )
     return "\n\n".join(parts)
+
+
+def _stage(stage: Mapping[str, Any]) -> tuple[str, ...]:
+    counts = (amount("", stage.get(key)) for key in ("in", "out", "pending"))
+    return (stage["stage"], *counts, facts(stage.get("lost", {})) or "none")
 
 
 def _head(status: Mapping[str, Any], *, colour: bool) -> str:

@@ -28,12 +28,14 @@ _IDLE_S: Final = 0.1  # how often the worker looks at its queue while nothing el
 class ShipStats:
     """How shipping goes. `last_ack_age_s` is None before the first acknowledgement.
 
+    `came` counts verdicts offered, with those that waited or had been dropped before this start;
     `refused` counts verdicts that central would not take; `garbage` counts
     messages from central's side that were none of ours; `problem` says in words
     why nothing is shipped, empty while it goes well.
     """
 
     dropped: dict[str, int]
+    came: int = 0
     queued: int = 0
     sent: int = 0
     acked: int = 0
@@ -56,6 +58,7 @@ class Shipper:
         self._keys = keys
         self._queue: queue.SimpleQueue[Mapping[str, Any] | threading.Event] = queue.SimpleQueue()
         self._overflow = [0] * len(LEVELS)
+        self._taken = 0  # out of the queue; what the outbox held at the start counts as taken
         self._summary: Mapping[str, Any] = {}
         self._stop = threading.Event()
         self._stats = ShipStats(
@@ -156,6 +159,7 @@ class Shipper:
                 self._publish(None, None, f"the outbox cannot be opened: {error}")
                 self._stop.wait(1.0)
             else:
+                self._taken = len(outbox) + sum(outbox.dropped.values())
                 if outbox.set_aside:
                     log.error("ship.outbox_set_aside", path=outbox.set_aside)
                 return outbox
@@ -174,13 +178,15 @@ class Shipper:
                 thing = self._queue.get_nowait()
         except queue.Empty:
             pass
+        self._taken += len(verdicts)
         outbox.put(*verdicts)  # also without any: what waited for a full disk is tried again
         for waiter in waiters:
             waiter.set()
 
     def _publish(self, outbox: Outbox | None, link: Link | None, problem: str = "") -> None:
         # An empty outbox is false: ask for None, or its losses would vanish with its last verdict.
-        waiting = self._queue.qsize() + (0 if outbox is None else len(outbox))
+        queued = self._queue.qsize()
+        waiting = queued + (0 if outbox is None else len(outbox))
         dropped = dict.fromkeys(LEVELS, 0) if outbox is None else dict(outbox.dropped)
         for level, count in zip(LEVELS, self._overflow, strict=True):
             dropped[level] += count
@@ -188,6 +194,7 @@ class Shipper:
         if link and link.last_ack_s is not None:
             age_s = time.monotonic() - link.last_ack_s
         self._stats = ShipStats(
+            came=self._taken + queued + sum(self._overflow),
             queued=waiting,
             sent=link.sent if link else 0,
             acked=link.acked if link else 0,

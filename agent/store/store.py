@@ -55,6 +55,8 @@ class Store:
         set_aside: Where a damaged database went that stood at this path; None if there was none.
             The agent is degraded then and says so.
         path: The database file.
+        appended: Entries given to this process, and of them `written`; `repeated` of those were
+            verdicts that are there already.
     """
 
     def __init__(self, path: Path, connection: sqlite3.Connection, keep: int) -> None:
@@ -64,6 +66,7 @@ class Store:
         self._keep = keep
         self._lock = threading.RLock()
         self._backlog: Backlog[tuple[bytes, Verdict | None]] = Backlog(KEEP_WAITING)
+        self.appended = self.written = self.repeated = 0
 
     @classmethod
     def open(cls, path: Path, *, keep: int = KEEP_ENTRIES) -> Self:
@@ -214,6 +217,7 @@ class Store:
 
     def _append(self, record: bytes, verdict: Verdict | None, rank: int) -> None:
         with self._lock:
+            self.appended += 1
             self._backlog.push((record, verdict), rank)
             self._drain()
 
@@ -226,6 +230,7 @@ class Store:
                     return  # full or busy: it waits, counted by `waiting`
                 self._begin_anew()
                 continue
+            self.written += 1
             self._backlog.pop()
 
     def _insert(self, record: bytes, verdict: Verdict | None) -> None:
@@ -243,6 +248,8 @@ class Store:
                         (entry + 1, *found_by, level_rank(verdict["level"])),
                     )
                 self._let_go(entry + 1)
+            else:
+                self.repeated += 1
             run("COMMIT")
         except BaseException:
             if self._connection.in_transaction:

@@ -26,7 +26,9 @@ sensor = Sensor.open(Path(sys.argv[1]))
 counters = Counters(sensor, Path(sys.argv[2]))
 print("ready", flush=True)
 for _ in sys.stdin:
-    print(int(counters.read().grams["count"].sum()), flush=True)
+    told = int(counters.read().grams["count"].sum())
+    counters.keep()
+    print(told, flush=True)
 """
 
 

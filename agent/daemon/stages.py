@@ -1,0 +1,116 @@
+"""What came into each stage on the way from kernel to central, went on, waits there, or was lost.
+
+Every stage is counted at its two ends by different hands, so that the sum proves
+something: what came in is what went on, was lost for a named reason, or still waits.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+UNEXPLAINED: Final = "unexplained"
+"""The reason for what no counter of the stage accounts for: never expected, always told."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """One stage, in the unit that its name stands for, over the life of this daemon.
+
+    Attributes:
+        came: In; None where nobody can know.
+        went: On to the next stage; None where nobody can know.
+        lost: By reason; a reason that did not occur may be absent.
+        pending: Waits; None where nobody can know.
+        more: Facts beside the account, such as how much of what went on went where.
+    """
+
+    name: str
+    came: int | None
+    went: int | None
+    lost: Mapping[str, int]
+    pending: int | None = 0
+    more: Mapping[str, int | float] = field(default_factory=dict)
+
+    @property
+    def balance(self) -> int | None:
+        """What came in and is neither gone on, lost nor waiting; None where nobody can know."""
+        if self.came is None or self.went is None or self.pending is None:
+            return None
+        return self.came - self.went - sum(self.lost.values()) - self.pending
+
+    def told(self) -> dict[str, Any]:
+        """Plain values; what does not add up is a loss with that reason."""
+        lost = {reason: count for reason, count in self.lost.items() if count}
+        if self.balance:
+            lost[UNEXPLAINED] = self.balance
+        return {
+            "stage": self.name,
+            "in": self.came,
+            "out": self.went,
+            "lost": lost,
+            "pending": self.pending,
+            **self.more,
+        }
+
+
+def kernel(submitted: int, ring_full: int) -> Stage:
+    """Records: made by the probes, handed to the ring."""
+    return Stage("kernel", submitted + ring_full, submitted, {"ring_full": ring_full})
+
+
+def calls(counted: int, in_sequences: int, grams_full: int) -> Stage:
+    """System calls of watched threads: counted, and counted again as the last of seven.
+
+    The two tables are read one after the other: what falls between waits for the next reading.
+    """
+    lost = {"grams_full": grams_full}
+    waits = max(counted - in_sequences - grams_full, 0)
+    return Stage("calls", counted, in_sequences, lost, waits)
+
+
+def marks(losses: Mapping[str, int]) -> Stage:
+    """What the kernel could not note or read; how often it tried, nobody counts."""
+    return Stage("marks", None, None, losses, None)
+
+
+def ring(submitted: int, read: int, waiting: int, lost: Mapping[str, int]) -> Stage:
+    """Records: submitted by the probes, read by the agent.
+
+    Args:
+        submitted: Since this daemon began, with what waited then; looked up after `read`.
+        read: By this daemon.
+        waiting: In the ring now; looked up last.
+        lost: Taken by another reader; submitted long ago and never there.
+    """
+    rest = submitted - read - sum(lost.values())
+    return Stage("ring", submitted, read, lost, rest if 0 <= rest <= waiting else waiting)
+
+
+def decode(read: int, decoded: int, rejected: int, failed: int) -> Stage:
+    """Records: read, turned into sightings."""
+    return Stage("decode", read, decoded, {"rejected": rejected, "failed": failed})
+
+
+def items(came: int, went: Mapping[str, int], lost: Mapping[str, int]) -> Stage:
+    """Sightings: to the workload's watcher, to the self-test, or of nobody watched."""
+    return Stage("items", came, sum(went.values()), lost, 0, went)
+
+
+def windows(due: int, judged: int, failed: int, late: int, longest_s: float) -> Stage:
+    """Windows of workloads at work; a late one holds more seconds than planned."""
+    more = {"late": late, "longest_s": round(longest_s, 3)}
+    return Stage("window", due, judged, {"not_judged": failed}, 0, more)
+
+
+def by_level(lost: Mapping[str, int], reason: str) -> dict[str, int]:
+    """Losses that are counted by level, as reasons."""
+    return {f"{reason}_{level}": count for level, count in lost.items() if count}
+
+
+def summed(stages: Iterable[Stage]) -> dict[str, int]:
+    """Every loss, by stage and reason."""
+    return {
+        f"{one['stage']}.{reason}": count
+        for one in (stage.told() for stage in stages)
+        for reason, count in one["lost"].items()
+    }
