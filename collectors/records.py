@@ -8,6 +8,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from collectors.acts import Acts
 from collectors.sightings import (
     FILE_STORM,
     Reader,
@@ -22,6 +23,7 @@ from probes.schema import Schema
 
 _ACCESS_FLAGS: Final = ("FLAG_READ", "FLAG_WRITE", "FLAG_CREATED")
 _MEMFD: Final = "/memfd:"
+_NATIVE_OF_FOREIGN: Final = 0x10000
 
 
 class Records:
@@ -44,7 +46,6 @@ class Records:
         self._environment = schema.enum("environment_flag")
         self._readers: dict[int, tuple[str, Callable[[np.void], Sighting]]] = {
             kinds["EVENT_EXEC"]: ("exec_event", self._exec),
-            kinds["EVENT_EXIT"]: ("exit_event", self._exit),
             kinds["EVENT_PEER"]: ("peer_event", self._peer),
             kinds["EVENT_LISTEN"]: ("peer_event", self._listen),
             kinds["EVENT_DENIED"]: ("peer_event", self._denied),
@@ -52,6 +53,7 @@ class Records:
             kinds["EVENT_SYSCALL"]: ("syscall_event", self._syscall),
             kinds["EVENT_NAME"]: ("name_event", self._name),
         }
+        self._readers |= Acts(self.reader, schema).readers()
         self._file_kind = kinds["EVENT_FILE"]
         width = schema.limit("PATH_BYTES")
         drawn = np.frombuffer(secrets.token_bytes(width), "<u8")
@@ -87,10 +89,6 @@ class Records:
             marks |= {"memfd"}
         inode = (int(record["dev"]), int(record["ino"]))
         return self._make("exec", path, record, marks=marks, inode=inode)
-
-    def _exit(self, record: np.void) -> Sighting:
-        status = (int(record["code"]), int(record["signal"]))
-        return self._make("exit", "", record, status=status)
 
     def _peer(self, record: np.void) -> Sighting:
         item = peer_words(record, self._accept, local=False)
@@ -128,8 +126,11 @@ class Records:
         return self._make("library", item, record, marks=marks, inode=inode)
 
     def _syscall(self, record: np.void) -> Sighting:
-        number = int(record["hdr"]["syscall"])
-        key = self.reader.seen_key(record["hdr"], first=number)
+        number, native = int(record["hdr"]["syscall"]), int(record["native"]) - 1
+        first = number
+        if native >= 0:  # the 64-bit call that a foreign one stands for, as probes/syscalls.bpf.c
+            number, first = native, native | _NATIVE_OF_FOREIGN
+        key = self.reader.seen_key(record["hdr"], first=first)
         status = (int(record["result"]), 0)
         return self._make("syscall", str(number), record, key=key, status=status)
 

@@ -21,8 +21,9 @@ class Sighting:
     """One thing a task did for the first time, or that is told each time.
 
     Attributes:
-        kind: exec, exit, file, write, library, peer, listen, syscall, denied, name, probe.
-        item: Path, peer, listener, host name or call number, in the notation of the verdicts.
+        kind: exec, exit, file, write, library, peer, listen, syscall, denied, name, title,
+            privilege, signal, shared, probe.
+        item: Path, peer, listener, host name, call number or words, as verdicts write them.
         workload: Kernel id; 0: nobody asked to watch it.
         role: Kernel id of its role.
         time_ns: CLOCK_MONOTONIC.
@@ -110,6 +111,8 @@ _MARK_WORDS: Final = {
     "FLAG_PROTECT": "mprotect",
     "FLAG_FOREIGN": "foreign",
     "FLAG_RING": "io_uring",
+    "FLAG_CORE": "core",
+    "FLAG_OOM": "oom",
 }
 
 

@@ -24,12 +24,23 @@ _VERBS: Final = {
     ItemKind.LISTEN: "began to listen on {0}",
     ItemKind.SYSCALL: "called {0}",
     ItemKind.SEQUENCE: "made calls in the order {0}",
-    ItemKind.CAPABILITY: "used the privilege {0}",
+    ItemKind.CAPABILITY: "changed its rights ({0})",
     ItemKind.DEVICE: "used the device {0}",
     ItemKind.GPU: "used the GPU: {0}",
     ItemKind.ENDPOINT: "served {0}",
     ItemKind.PROBE: "set off the probe {0}",
 }
+_DEEDS: Final = {
+    "namespace ": "entered a namespace of its own: ",
+    "set-name ": "took the name ",
+    "kill ": "sent ",
+    "crash ": "crashed with ",
+    "out of memory": "was ended for want of memory",
+}
+"""By how an item of a kind with several notations begins."""
+
+_SPOKEN: Final = frozenset({ItemKind.SYSCALL, ItemKind.PROBE, ItemKind.CAPABILITY})
+
 _MEANINGS: Final = {feature.name: feature.meaning for feature in FEATURES}
 
 
@@ -85,6 +96,9 @@ def _phrase(one: NovelItem) -> str:
         return "accepted a connection from " + one.item.removeprefix("accept ")
     if one.kind is ItemKind.PROBE and one.item == UNASKED:
         return "worked without being asked"
+    for prefix, verb in _DEEDS.items():
+        if one.kind in _SPOKEN and one.item.startswith(prefix):
+            return verb + one.item.removeprefix(prefix)
     return _VERBS[one.kind].format(one.item)
 
 

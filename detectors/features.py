@@ -55,6 +55,8 @@ FEATURES: Final[tuple[Feature, ...]] = (
     Feature("open_fds", "1", "open file descriptors", follows_load=True),
     Feature("gpu_memory_bytes", "B", "GPU memory", follows_load=False),
     Feature("gpu_percent", "%", "GPU utilisation", follows_load=True),
+    Feature("core_dumps", "1/s", "core dumps left by processes", follows_load=False),
+    Feature("oom_kills", "1/s", "processes ended for want of memory", follows_load=False),
 )
 
 NAMES: Final[tuple[str, ...]] = tuple(feature.name for feature in FEATURES)

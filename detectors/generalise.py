@@ -69,6 +69,9 @@ def generalise(item: Item, *, sensitive: bool) -> str:
         return generalise_peer(item.item)
     if item.kind is ItemKind.LISTEN:
         return generalise_listener(item.item)
+    if item.kind is ItemKind.SYSCALL and not sensitive:
+        name, space, rest = item.item.partition(" ")
+        return name + space + _segment(rest, _SEGMENT_RULES) if name == "set-name" else item.item
     return item.item
 
 

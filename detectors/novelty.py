@@ -104,6 +104,8 @@ def _ordinary(item: Item, known: Repertoire) -> Verdict:  # noqa: PLR0911 - one 
             return _listener(item, known)
         case ItemKind.PROBE:
             return _probe(item)
+        case ItemKind.SYSCALL | ItemKind.CAPABILITY:
+            return _act(item)
         case _:
             return _OTHER.get(item.kind, _UNUSUAL)
 
@@ -115,9 +117,7 @@ GRAVE: Final = "lasting"
 
 _UNUSUAL: Final[Verdict] = (Level.MEDIUM, "something it never did", ())
 _OTHER: Final[dict[ItemKind, Verdict]] = {
-    ItemKind.SYSCALL: (Level.LOW, "a system call it never made", ()),
     ItemKind.SEQUENCE: (Level.INFO, "calls in an order it never made", ()),
-    ItemKind.CAPABILITY: (Level.HIGH, "a privilege it never held", ("T1548", "AML.T0050")),
     ItemKind.DEVICE: (Level.HIGH, "a device it never used", ("T1496.001", "AML.T0048.000")),
     ItemKind.GPU: (Level.MEDIUM, "a use of the GPU it never made", ("T1496.001", "AML.T0048.000")),
     ItemKind.ENDPOINT: (Level.LOW, "a request of a kind it never served", ()),
@@ -125,13 +125,29 @@ _OTHER: Final[dict[ItemKind, Verdict]] = {
 
 
 def _probe(item: Item) -> Verdict:
-    """Take the level that the operator gave the probe, and that travels as a mark."""
+    """Judge what the judge found, and ends; else take the operator's level, a mark."""
     if item.item == UNASKED:
         level = Level.HIGH if GRAVE in item.marks else Level.MEDIUM
         words = "it computes while nothing is asked of it, as a miner does"
         return level, words, ("T1496.001", "AML.T0048.000")
+    if "oom" in item.marks:
+        return Level.MEDIUM, "memory ran out, and the kernel ended a process of it", ("T1499",)
+    if "crash" in item.marks:
+        return Level.MEDIUM, "a process of it crashed", ("T1499",)
     levels = (level for level in Level if f"level-{level.label}" in item.marks)
     return next(levels, Level.LOW), "an event of an operator's probe that it never had", ()
+
+
+def _act(item: Item) -> Verdict:
+    if item.kind is ItemKind.SYSCALL:
+        if item.item.startswith("set-name "):
+            return Level.INFO, "a name that its threads never had", ()
+        if item.item.startswith("kill "):
+            return Level.LOW, "a signal to a process that is not its own", ()
+        return Level.LOW, "a system call it never made", ()
+    if "dropped" in item.marks:
+        return Level.LOW, "fewer rights than it had", ()
+    return Level.MEDIUM, "another user or group than it was", ("T1548",)
 
 
 def _program(item: Item, known: Repertoire) -> Verdict:
@@ -141,6 +157,8 @@ def _program(item: Item, known: Repertoire) -> Verdict:
 
 
 def _file(item: Item, known: Repertoire) -> Verdict:
+    if item.item.startswith("sysv shm "):
+        return _segment(item)
     path = own_process(item.item, item.pid)
     key = generalise(item, sensitive=False)
     if (
@@ -154,6 +172,12 @@ def _file(item: Item, known: Repertoire) -> Verdict:
     if known.knows_neighbour(key, _READ) or known.knows_folder(path, (ItemKind.WRITE,)):
         return Level.LOW, "a file in a directory beside those it reads", ()
     return Level.MEDIUM, "a file in a place it never read from", ("T1005", "T1083", "AML.T0037")
+
+
+def _segment(item: Item) -> Verdict:
+    if "stranger" in item.marks:
+        return Level.MEDIUM, "shared memory that no process of it made", ("T1559",)
+    return Level.LOW, "shared memory among its processes", ()
 
 
 def _write(item: Item, known: Repertoire) -> Verdict:  # noqa: PLR0911 - one return per finding

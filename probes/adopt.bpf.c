@@ -6,6 +6,7 @@
  * nobody. Each adopted thread writes its id to the reader, four bytes each.
  */
 #include "record.bpf.h"
+#include "rights.bpf.h"
 
 /* ip_local_port_range, set before load: who calls mostly lets the kernel pick the port. */
 const volatile __u16 ephemeral_low = 32768;
@@ -62,6 +63,8 @@ int adopt_tasks(struct bpf_iter__task *ctx)
 	}
 	state->workload = member->workload;
 	state->role = member->role;
+	if (rights_read(&state->rights, task))
+		loss_count(member->workload, LOSS_READ_FAULT);
 	task_report(ctx->meta->seq, task);
 	return 0;
 }

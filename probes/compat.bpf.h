@@ -24,10 +24,19 @@
 /* The effective capabilities, as one word: a struct of two words before 6.3 (kernel commit
  * f122a08b197d), one u64 after; the same bytes. Returns 0, or the error of the read.
  */
-static __always_inline long capabilities_read(__u64 *effective, struct task_struct *task)
+static __always_inline long capabilities_read(__u64 *effective, const struct cred *cred)
 {
-	return bpf_probe_read_kernel(effective, sizeof(*effective),
-				     &BPF_CORE_READ(task, cred)->cap_effective);
+	return bpf_probe_read_kernel(effective, sizeof(*effective), &cred->cap_effective);
+}
+
+/* Whom trace point oom:mark_victim names: a pid before 6.9 (kernel commit 72ba14deb40a), a task
+ * after, at an address no pid reaches. As a raw trace point both are words.
+ */
+static __always_inline __u32 victim_tgid(__u64 argument)
+{
+	struct task_struct *task = (void *)argument;
+
+	return argument >> 32 ? BPF_CORE_READ(task, tgid) : argument;
 }
 
 /* io_uring's submission tracepoint was io_uring_submit_sqe until 6.3 (kernel commit 2ad57931db64

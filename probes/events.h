@@ -43,7 +43,8 @@ enum event_kind {
 	EVENT_SHARED = 15,    /* shared_event: System V shared memory, made or attached */
 	EVENT_REFUSED = 16,   /* peer_event: a connect that was not answered, by its error */
 	EVENT_STACK = 17,     /* stack_event: from where the call that a record tells of came */
-	EVENT_MAX = 18,
+	EVENT_SIGNAL = 18,    /* signal_event: to a process outside the workload */
+	EVENT_MAX = 19,
 };
 
 enum event_flag {
@@ -129,6 +130,7 @@ enum privilege_cause {
 	PRIVILEGE_CALL = 1,      /* of the set*id family, capset */
 	PRIVILEGE_EXEC = 2,      /* set-user-id, or file capabilities */
 	PRIVILEGE_NAMESPACE = 3, /* setns, unshare, clone into another */
+	PRIVILEGE_UNCAUSED = 4,  /* found at a fork: no call gave them */
 };
 
 enum namespace_kind {
@@ -266,7 +268,12 @@ struct exit_event {
 	struct event_header hdr;
 	__u32 code;   /* of exit(2), when signal is 0 */
 	__u32 signal; /* that ended the thread group */
-	__u64 reserved[21];
+	__u32 sent; /* the last signal that can end it, sent by a process or, FLAG_OOM, the kernel */
+	__u32 sender; /* thread group */
+	__u32 sender_uid;
+	__u32 unused;
+	char sender_comm[COMM_BYTES];
+	__u64 reserved[17];
 };
 
 struct file_event {
@@ -356,7 +363,19 @@ struct shared_event {
 	__u32 mode;
 	__u32 creator; /* thread group; 0: unread */
 	__u32 owner;   /* uid */
-	__u64 reserved[18];
+	__u32 creator_workload;
+	__u32 attach_flags; /* of shmat(2) */
+	__u64 reserved[17];
+};
+
+struct signal_event {
+	struct event_header hdr;
+	__u32 signal;
+	__u32 target;   /* thread group */
+	__s32 result;   /* enum of the kernel's trace point: 0 delivered, 1 ignored, 2 pending */
+	__u32 workload; /* the target's; 0: nobody watches it */
+	char comm[COMM_BYTES];
+	char path[PATH_BYTES]; /* its program */
 };
 
 struct stack_event {
@@ -370,16 +389,25 @@ struct syscall_event {
 	struct event_header hdr;
 	__u64 args[SYSCALL_ARGS];
 	__s64 result;
-	__u64 reserved[15];
+	__u32 native; /* of a foreign call: the 64-bit call that does the same, plus one; 0: unknown */
+	__u32 unused;
+	__u64 reserved[14];
 };
 
 /* Values and keys of maps, below. */
+
+struct rights {
+	__u64 capabilities; /* effective */
+	__u32 euid;
+	__u32 egid;
+};
 
 struct task_state { /* per task: what the hot path needs, in one look-up */
 	__u64 word; /* the thread's last seven calls */
 	__u32 workload;
 	__u16 role;
 	__u16 reserved;
+	struct rights rights; /* as last looked at: what it has gained since shows */
 };
 
 struct member { /* per thread group: the same facts for hooks without a task */
@@ -444,6 +472,7 @@ RECORD_SIZE(struct title_event);
 RECORD_SIZE(struct privilege_event);
 RECORD_SIZE(struct shared_event);
 RECORD_SIZE(struct stack_event);
+RECORD_SIZE(struct signal_event);
 _Static_assert(sizeof(struct event_header) == 72, "header");
 _Static_assert(sizeof(struct seen_key) == 32, "seen_key");
 _Static_assert(sizeof(struct gram_key) == 16, "gram_key");

@@ -8,6 +8,8 @@
 #include "compat.bpf.h"
 #include "grams.bpf.h"
 #include "path.bpf.h"
+#include "rights.bpf.h"
+#include "signals.bpf.h"
 #include "subjects.bpf.h"
 
 #define CLONE_THREAD_BIT 0x00010000
@@ -15,6 +17,7 @@
 #define S_IFSOCK_TYPE 0140000
 #define EXIT_CALL 60
 #define SIGNAL_MASK 0x7f
+#define CORE_BIT 0x80
 /* SIGILL, SIGTRAP, SIGABRT, SIGBUS, SIGFPE, SIGSEGV, SIGSYS: a fault, not a request */
 #define CRASH_SIGNALS \
 	((1U << 4) | (1U << 5) | (1U << 6) | (1U << 7) | (1U << 8) | (1U << 11) | (1U << 31))
@@ -25,6 +28,21 @@ static __always_inline void member_set(__u32 tgid, __u32 workload, __u16 role)
 
 	if (bpf_map_update_elem(&members, &tgid, &member, BPF_ANY))
 		loss_count(workload, LOSS_MEMBERS_FULL);
+}
+
+/* A child's rights are its parent's, unless it begins in a user namespace of its own. That they
+ * are others without a call having changed them is what an exploit of the kernel leaves.
+ */
+static __always_inline void born_with(struct task_struct *child, struct task_state *state,
+				      struct task_state *inherited, __u64 clone_flags)
+{
+	struct nsproxy *its = BPF_CORE_READ(child, nsproxy);
+
+	if (!(clone_flags & CLONE_NEWUSER_BIT) && rights_gained(&state->rights, &inherited->rights))
+		rights_changed(PRIVILEGE_UNCAUSED);
+	if (its != BPF_CORE_READ(bpf_get_current_task_btf(), nsproxy) ||
+	    (clone_flags & CLONE_NEWUSER_BIT))
+		namespaces_born((__u64)its, clone_flags & CLONE_NEWUSER_BIT);
 }
 
 SEC("tp_btf/task_newtask")
@@ -44,6 +62,9 @@ int BPF_PROG(on_newtask, struct task_struct *child, unsigned long clone_flags)
 	inherited->word = 0;
 	inherited->workload = state->workload;
 	inherited->role = state->role;
+	if (rights_read(&inherited->rights, child))
+		loss_count(state->workload, LOSS_READ_FAULT);
+	born_with(child, state, inherited, clone_flags);
 	if (!(clone_flags & CLONE_THREAD_BIT)) {
 		member_set(child->tgid, state->workload, state->role);
 		total_add(state->workload, COUNT_FORKS, 1);
@@ -106,7 +127,7 @@ static __always_inline void exec_submit(struct task_struct *task, struct linux_b
 	event->generation = BPF_CORE_READ(inode, i_generation);
 	event->mode = BPF_CORE_READ(inode, i_mode);
 	event->euid = BPF_CORE_READ(task, cred, euid.val);
-	if (capabilities_read(&event->capabilities, task))
+	if (capabilities_read(&event->capabilities, BPF_CORE_READ(task, cred)))
 		event->hdr.flags |= FLAG_UNREADABLE;
 	event->hdr.flags |= path_write(event->path, file);
 	if (stdio_is_socket(task))
@@ -131,6 +152,8 @@ int BPF_PROG(on_exec, struct task_struct *task, pid_t old_pid, struct linux_binp
 	}
 	exec_submit(task, bprm, workload, role);
 	args_submit(workload, role);
+	if (state)
+		rights_changed(PRIVILEGE_EXEC);
 	return 0;
 }
 
@@ -155,6 +178,8 @@ int BPF_PROG(on_exit, struct task_struct *task)
 	total_add(state->workload, COUNT_EXITS, 1);
 	if ((1U << (signal & 31)) & CRASH_SIGNALS)
 		total_add(state->workload, COUNT_CRASHES, 1);
+	if (status & CORE_BIT)
+		total_add(state->workload, COUNT_CORE_DUMPS, 1);
 
 	event = record_reserve(state->workload);
 	if (!event)
@@ -162,6 +187,9 @@ int BPF_PROG(on_exit, struct task_struct *task)
 	record_header(&event->hdr, EVENT_EXIT, task, state->workload, state->role);
 	event->code = (status >> 8) & 0xff;
 	event->signal = signal;
+	if (status & CORE_BIT)
+		event->hdr.flags |= FLAG_CORE;
+	sender_tell(event, tgid);
 	record_submit(&event->hdr, 0);
 	return 0;
 }

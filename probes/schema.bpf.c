@@ -36,6 +36,7 @@ struct schema {
 	struct privilege_event privilege_event;
 	struct shared_event shared_event;
 	struct stack_event stack_event;
+	struct signal_event signal_event;
 	struct task_state task_state;
 	struct member member;
 	struct gram_key gram_key;

@@ -14,5 +14,9 @@ extern int socket_accepted(__u32 fd, __u32 call);
 extern int memory_mapped(__u64 address, __u32 prot, __u32 map_flags, __u32 fd);
 extern int environment_read(void);
 extern int memory_protected(__u64 address, __u32 prot, __u32 call);
+extern int segment_used(__u32 id, __u32 flags, __u32 call);
+extern int rights_changed(__u32 cause);
+extern int namespaces_entered(__u32 fd, __u64 flags);
+extern int namespaces_born(__u64 nsproxy_address, __u64 user);
 
 #endif

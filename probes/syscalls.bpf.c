@@ -6,14 +6,19 @@
  * Linux 5.11 or later (task storage in tracing programs).
  */
 #include "record.bpf.h"
+#include "foreign.bpf.h"
 #include "grams.bpf.h"
 #include "subjects.bpf.h"
 #include "syscalls.bpf.h"
 
 #define PROT_EXEC_BIT 0x4
-#define TS_COMPAT_BIT 0x2 /* arch/x86/include/asm/thread_info.h */
 #define RT_SIGRETURN_NUMBER 15
 #define SIGSTOP_NUMBER 19
+#define SHMGET_NUMBER 29
+#define UNSHARE_NUMBER 272
+#define EXECVE_NUMBER 59
+#define EXECVEAT_NUMBER 322
+#define NATIVE_OF_FOREIGN 0x10000 /* beside a number: of a foreign call, which does the same */
 
 static __always_inline __u32 call_number(struct task_struct *task, struct pt_regs *regs)
 {
@@ -46,13 +51,18 @@ static __noinline void call_sensitive(struct task_struct *task, struct task_stat
 		return;
 	record_header(&event->hdr, EVENT_SYSCALL, task, state->workload, state->role);
 	event->hdr.syscall = number;
-	event->hdr.flags = number == SYSCALL_FOREIGN ? FLAG_FOREIGN : 0;
-	event->args[0] = regs->di;
-	event->args[1] = regs->si;
-	event->args[2] = regs->dx;
-	event->args[3] = regs->r10;
-	event->args[4] = regs->r8;
-	event->args[5] = regs->r9;
+	if (number & NATIVE_OF_FOREIGN) {
+		event->hdr.syscall = SYSCALL_FOREIGN;
+		event->native = (number & ~NATIVE_OF_FOREIGN) + 1;
+	}
+	event->hdr.flags = event->hdr.syscall == SYSCALL_FOREIGN ? FLAG_FOREIGN : 0;
+	/* By reads, not through the pointer: it is the kernel's or our own. */
+	event->args[0] = BPF_CORE_READ(regs, di);
+	event->args[1] = BPF_CORE_READ(regs, si);
+	event->args[2] = BPF_CORE_READ(regs, dx);
+	event->args[3] = BPF_CORE_READ(regs, r10);
+	event->args[4] = BPF_CORE_READ(regs, r8);
+	event->args[5] = BPF_CORE_READ(regs, r9);
 	event->result = ret;
 	record_submit(&event->hdr, 1);
 }
@@ -91,7 +101,53 @@ static __always_inline void call_dispatch(struct task_struct *task, struct task_
 	case CALL_SENSITIVE:
 		call_sensitive(task, state, regs, ret, number);
 		break;
+	case CALL_RIGHTS:
+		call_sensitive(task, state, regs, ret, number);
+		if (ret >= 0) /* setfsuid(2) answers who it was */
+			rights_changed(PRIVILEGE_CALL);
+		break;
+	case CALL_SHARED: /* shmget(2) answers with the id, shmat(2) was given it */
+		if (ret >= 0 || ret < -4095)
+			segment_used(number == SHMGET_NUMBER ? ret : regs->di, regs->dx, number);
+		break;
+	case CALL_NAMESPACE:
+		call_sensitive(task, state, regs, ret, number);
+		if (!ret && (number != UNSHARE_NUMBER || regs->di))
+			namespaces_entered(regs->di,
+					   number == UNSHARE_NUMBER ? regs->di : regs->si);
+		break;
 	}
+}
+
+static __always_inline int foreign_named(__u32 number)
+{
+	switch (call_class[number & 511]) {
+	case CALL_PLAIN:
+		return number == EXECVE_NUMBER || number == EXECVEAT_NUMBER;
+	case CALL_READ:
+	case CALL_WRITE:
+	case CALL_MMAP:
+	case CALL_MPROTECT:
+		return 0;
+	}
+	return 1;
+}
+
+/* Told as foreign, once, and by the name of the call it stands for; then seen as that one is. */
+static __noinline void call_foreign(struct task_struct *task, struct task_state *state,
+				    struct pt_regs *regs, long ret)
+{
+	struct pt_regs *native = foreign_registers(task, regs);
+	__u32 number;
+
+	call_sensitive(task, state, regs, ret, SYSCALL_FOREIGN);
+	if (!native)
+		return;
+	number = native->orig_ax;
+	if (foreign_named(number))
+		call_sensitive(task, state, native, ret, number | NATIVE_OF_FOREIGN);
+	if (call_class[number & 511] != CALL_SENSITIVE)
+		call_dispatch(task, state, native, ret, number);
 }
 
 SEC("tp_btf/sys_exit")
@@ -108,7 +164,10 @@ int BPF_PROG(on_sys_exit, struct pt_regs *regs, long ret)
 	total_add(state->workload, COUNT_SYSCALLS, 1);
 	if (ret < 0 && ret > -4096)
 		total_add(state->workload, COUNT_FAILED_CALLS, 1);
-	call_dispatch(task, state, regs, ret, number);
+	if (number == SYSCALL_FOREIGN)
+		call_foreign(task, state, regs, ret);
+	else
+		call_dispatch(task, state, regs, ret, number);
 
 	if (containment_level(state->workload) >= CONTAIN_FREEZE) {
 		if (bpf_send_signal(SIGSTOP_NUMBER))

@@ -15,6 +15,9 @@ enum call_class {
 	CALL_MMAP,
 	CALL_MPROTECT,
 	CALL_SENSITIVE,
+	CALL_RIGHTS,    /* sensitive, and may change what the task may do */
+	CALL_NAMESPACE, /* sensitive, and enters namespaces */
+	CALL_SHARED,
 };
 
 /* clang-format off */
@@ -28,24 +31,25 @@ static const volatile __u8 call_class[512] = {
 	[328] = CALL_WRITE,                                       /* pwritev2 */
 	[2] = CALL_OPEN, [85] = CALL_OPEN, [257] = CALL_OPEN,     /* open creat openat */
 	[304] = CALL_OPEN, [437] = CALL_OPEN,                     /* open_by_handle_at openat2 */
+	[29] = CALL_SHARED, [30] = CALL_SHARED,                   /* shmget shmat */
 	[42] = CALL_CONNECT,
 	[43] = CALL_ACCEPT, [288] = CALL_ACCEPT,                  /* accept accept4 */
 	[9] = CALL_MMAP,
 	[10] = CALL_MPROTECT, [329] = CALL_MPROTECT,              /* mprotect pkey_mprotect */
-	[101] = CALL_SENSITIVE, [105] = CALL_SENSITIVE,           /* ptrace setuid */
-	[106] = CALL_SENSITIVE, [113] = CALL_SENSITIVE,           /* setgid setreuid */
-	[114] = CALL_SENSITIVE, [116] = CALL_SENSITIVE,           /* setregid setgroups */
-	[117] = CALL_SENSITIVE, [119] = CALL_SENSITIVE,           /* setresuid setresgid */
-	[122] = CALL_SENSITIVE, [123] = CALL_SENSITIVE,           /* setfsuid setfsgid */
-	[126] = CALL_SENSITIVE, [155] = CALL_SENSITIVE,           /* capset pivot_root */
+	[101] = CALL_SENSITIVE, [105] = CALL_RIGHTS,           /* ptrace setuid */
+	[106] = CALL_RIGHTS, [113] = CALL_RIGHTS,           /* setgid setreuid */
+	[114] = CALL_RIGHTS, [116] = CALL_SENSITIVE,           /* setregid setgroups */
+	[117] = CALL_RIGHTS, [119] = CALL_RIGHTS,           /* setresuid setresgid */
+	[122] = CALL_RIGHTS, [123] = CALL_RIGHTS,           /* setfsuid setfsgid */
+	[126] = CALL_RIGHTS, [155] = CALL_SENSITIVE,           /* capset pivot_root */
 	[161] = CALL_SENSITIVE, [165] = CALL_SENSITIVE,           /* chroot mount */
 	[166] = CALL_SENSITIVE, [167] = CALL_SENSITIVE,           /* umount2 swapon */
 	[169] = CALL_SENSITIVE, [172] = CALL_SENSITIVE,           /* reboot iopl */
 	[173] = CALL_SENSITIVE, [175] = CALL_SENSITIVE,           /* ioperm init_module */
 	[176] = CALL_SENSITIVE, [246] = CALL_SENSITIVE,           /* delete_module kexec_load */
 	[248] = CALL_SENSITIVE, [250] = CALL_SENSITIVE,           /* add_key keyctl */
-	[272] = CALL_SENSITIVE, [298] = CALL_SENSITIVE,           /* unshare perf_event_open */
-	[300] = CALL_SENSITIVE, [308] = CALL_SENSITIVE,           /* fanotify_init setns */
+	[272] = CALL_NAMESPACE, [298] = CALL_SENSITIVE,           /* unshare perf_event_open */
+	[300] = CALL_SENSITIVE, [308] = CALL_NAMESPACE,           /* fanotify_init setns */
 	[310] = CALL_SENSITIVE, [311] = CALL_SENSITIVE,           /* process_vm_readv, _writev */
 	[313] = CALL_SENSITIVE, [319] = CALL_SENSITIVE,           /* finit_module memfd_create */
 	[320] = CALL_SENSITIVE, [321] = CALL_SENSITIVE,           /* kexec_file_load bpf */
@@ -53,7 +57,7 @@ static const volatile __u8 call_class[512] = {
 	[428] = CALL_SENSITIVE, [429] = CALL_SENSITIVE,           /* open_tree move_mount */
 	[430] = CALL_SENSITIVE, [438] = CALL_SENSITIVE,           /* fsopen pidfd_getfd */
 	[440] = CALL_SENSITIVE, [442] = CALL_SENSITIVE,           /* process_madvise mount_setattr */
-	[447] = CALL_SENSITIVE, [SYSCALL_FOREIGN] = CALL_SENSITIVE, /* memfd_secret */
+	[447] = CALL_SENSITIVE,                                   /* memfd_secret */
 };
 /* clang-format on */
 

@@ -25,6 +25,10 @@ _SENSORS: Final = {
     "mapping": ("EVENT_MAPPING",),
     "syscall": ("EVENT_SYSCALL",),
     "name": ("EVENT_NAME",),
+    "title": ("EVENT_TITLE",),
+    "privilege": ("EVENT_PRIVILEGE",),
+    "signal": ("EVENT_SIGNAL",),
+    "shared memory": ("EVENT_SHARED",),
 }
 
 

@@ -27,6 +27,8 @@ _RATES: Final = {
     "COUNT_SENT_ACCEPTED": "bytes_out",
     "COUNT_SENT_INITIATED": "bytes_out_initiated",
     "COUNT_RECEIVED": "bytes_in",
+    "COUNT_CORE_DUMPS": "core_dumps",
+    "COUNT_OOM_KILLS": "oom_kills",
 }
 SETTLE_S: Final = 5.0
 """A server is in start-up until it listens and its newest root is this old."""

@@ -75,7 +75,7 @@ ATTACKS: Final = (
     _attack("B6", "upload-learned-peer", "sends 64 MiB of zeros to a known peer", "T1567"),
     _attack("B7", "unasked-work", "computes for eight seconds", "T1496.001", least="medium"),
     _attack("B7", "miner", "runs a program called xmrig, which sleeps", "T1496.001"),
-    _attack("B8", "masquerade", "calls a thread kworker/0:0", "T1036.004", least="medium"),
+    _attack("B8", "masquerade", "calls a thread kworker/0:0", "T1036.004", least="high"),
     _attack("B8", "memory-program", "runs a program from a memory file", "T1620"),
     _attack("B8", "shared-memory-program", "runs a hidden program from /dev/shm", "T1564"),
     _attack("B9", "start-file", "writes an inert .pth", "T1546.018"),

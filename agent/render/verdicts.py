@@ -62,7 +62,9 @@ def _sections(verdict: Verdict) -> Iterator[tuple[str, Iterable[str]]]:
 
 def _novel(items: Sequence[Mapping[str, Any]]) -> Iterator[str]:
     for item in items[:_MAX_NOVEL]:
-        words = f"{item['kind']} {item['item']}, by process {item['pid']}"
+        role = item.get("role") or "main"
+        who = "process" if role == "main" else f"the {role} process"
+        words = f"{item['kind']} {item['item']}, by {who} {item['pid']}"
         if item["count"] > 1:
             words += f", {item['count']} times"
         if reason := item.get("reason") or ("a sensitive thing" if item["sensitive"] else ""):

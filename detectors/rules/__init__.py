@@ -4,11 +4,16 @@ from __future__ import annotations
 
 from typing import Final
 
-from detectors.rules import calls, files, marks, network_and_code, programs, writes
+from detectors.rules import calls, files, marks, network_and_code, programs, rights, writes
 from detectors.rules.rule import ATLAS_EDITION, ATTACK_EDITION, MarkRule, Rule
 
 RULES: Final[tuple[Rule, ...]] = (
-    programs.RULES + writes.RULES + files.RULES + network_and_code.RULES + calls.RULES
+    programs.RULES
+    + writes.RULES
+    + files.RULES
+    + network_and_code.RULES
+    + calls.RULES
+    + rights.RULES
 )
 """Tried in this order; the first that fits names the class."""
 

@@ -40,11 +40,21 @@ RULES: Final = (
         ("T1611", "AML.T0105"),
     ),
     Rule(
+        # What came of it, more rights or fewer, is told as such.
+        "rights-asked-for",
+        SYSCALL,
+        calls(
+            "setuid setgid setreuid setregid setresuid setresgid setfsuid setfsgid setgroups capset"
+        ),
+        Level.MEDIUM,
+        "asking to be another user, or for other rights",
+        ("T1548", "T1134"),
+    ),
+    Rule(
         "privileges",
         SYSCALL,
         calls(
-            "setuid setgid setreuid setregid setresuid setresgid setfsuid "
-            "setfsgid setgroups capset keyctl add_key request_key sethostname "
+            "keyctl add_key request_key sethostname "
             "setdomainname settimeofday clock_settime personality"
         ),
         Level.HIGH,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from detectors.assessment import Level
-from detectors.rules.rule import EXEC, LIBRARY, MarkRule
+from detectors.rules.rule import CAPABILITY, EXEC, FILE, LIBRARY, SYSCALL, MarkRule
 from detectors.window import ItemKind
 
 RULES: Final = (
@@ -65,6 +65,56 @@ RULES: Final = (
         Level.HIGH,
         "machine code whose file was deleted",
         ("T1070.004", "T1574.006"),
+    ),
+    MarkRule(
+        "kernel-name",
+        EXEC | SYSCALL,
+        "kernel-name",
+        Level.HIGH,
+        "the name of a thread of the kernel, under which programs hide",
+        ("T1036.004", "AML.T0074"),
+        invariant=True,
+    ),
+    MarkRule(
+        "daemon-name",
+        SYSCALL,
+        "daemon-name",
+        Level.HIGH,
+        "the name of a system service that it is not",
+        ("T1036.005", "AML.T0074"),
+    ),
+    MarkRule(
+        "rights-gained",
+        CAPABILITY,
+        "gained",
+        Level.HIGH,
+        "more rights than it had",
+        ("T1548", "AML.T0050"),
+    ),
+    MarkRule(
+        "rights-uncaused",
+        CAPABILITY,
+        "uncaused",
+        Level.CRITICAL,
+        "rights that no call gave it, as after an exploit of the kernel",
+        ("T1068",),
+        invariant=True,
+    ),
+    MarkRule(
+        "segment-of-another",
+        FILE,
+        "other-owner",
+        Level.HIGH,
+        "shared memory that another user's process made",
+        ("T1559", "AML.T0049"),
+    ),
+    MarkRule(
+        "executable-segment",
+        FILE,
+        "executable",
+        Level.HIGH,
+        "shared memory that others write, mapped as machine code",
+        ("T1055", "T1620"),
     ),
     MarkRule(
         "foreign-call",

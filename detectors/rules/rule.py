@@ -14,10 +14,12 @@ ATLAS_EDITION: Final = "ATLAS v5.6.0"
 
 EXEC: Final = frozenset({ItemKind.EXEC})
 OPEN: Final = frozenset({ItemKind.FILE, ItemKind.WRITE, ItemKind.MODEL})
+FILE: Final = frozenset({ItemKind.FILE})
 WRITE: Final = frozenset({ItemKind.WRITE})
 PEER: Final = frozenset({ItemKind.PEER})
 LIBRARY: Final = frozenset({ItemKind.LIBRARY})
 SYSCALL: Final = frozenset({ItemKind.SYSCALL})
+CAPABILITY: Final = frozenset({ItemKind.CAPABILITY})
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,5 +68,5 @@ def named(programs: str) -> str:
 
 
 def calls(names: str) -> str:
-    """Return the pattern of system calls by name, separated by spaces."""
-    return "^(?:" + "|".join(names.split()) + ")$"
+    """Return the pattern of system calls by name, separated by spaces; also by another entry."""
+    return "^(?:foreign )?(?:" + "|".join(names.split()) + ")$"

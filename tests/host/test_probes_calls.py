@@ -2,7 +2,8 @@
 
 import pytest
 
-from tests.host.eyes import Eyes, gram
+from probes import syscalls
+from tests.host.eyes import Eyes, Seen, gram
 
 GETPPID, WRITEV, RT_SIGRETURN, READ, EXIT, FOREIGN = 110, 20, 15, 0, 60, 510
 
@@ -60,6 +61,38 @@ def test_calls_through_the_x32_entry_are_foreign(eyes: Eyes) -> None:
     seen = eyes.do("x32", 29)
     assert seen.calls[FOREIGN] == 29
     assert seen.calls[GETPPID] == 0
+
+
+@pytest.fixture(scope="module")
+def program32(eyes: Eyes) -> Seen:
+    with eyes.foreign() as gated:
+        gated.tell()
+        gated.end()
+    return eyes.seen(gated.number)
+
+
+def test_calls_of_a_32_bit_program_are_counted_as_foreign(program32: Seen) -> None:
+    assert program32.calls[FOREIGN] == 7
+
+
+def test_foreign_calls_that_matter_are_told_by_name(program32: Seen) -> None:
+    names = [syscalls.name(int(s.item)) for s in program32.sightings if "foreign" in s.marks]
+    assert names == ["syscall_510", "open", "connect", "setuid"]
+
+
+def test_a_file_that_a_32_bit_program_opens_is_seen(program32: Seen) -> None:
+    assert program32.items("file")[0] == "/etc/passwd"
+    assert program32.totals["COUNT_READ_BYTES"] >= 7
+
+
+def test_rights_and_programs_of_a_32_bit_program_are_seen(program32: Seen) -> None:
+    assert program32.items("privilege") == ["uid 0 -> 65534, capabilities -all"]
+    assert program32.items("exec")[0].endswith("/true")
+
+
+def test_the_key_of_a_named_foreign_call_is_the_kernels(eyes: Eyes, program32: Seen) -> None:
+    keys = [s.key for s in program32.sightings if "foreign" in s.marks]
+    assert all(eyes.sensor.maps["seen"].get(key) is not None for key in keys)
 
 
 def test_a_return_from_a_signal_is_counted_as_one(eyes: Eyes) -> None:

@@ -49,7 +49,10 @@ ATTACKS = [
     ("listen", "tcp 0.0.0.0:31337", Level.HIGH),
     ("syscall", "ptrace", Level.CRITICAL),
     ("syscall", "setns", Level.CRITICAL),
-    ("syscall", "setuid", Level.HIGH),
+    ("syscall", "foreign ptrace", Level.CRITICAL),
+    ("syscall", "setuid", Level.MEDIUM),
+    ("syscall", "kill SIGKILL -> /usr/sbin/sshd", Level.HIGH),
+    ("capability", "namespace mount,pid", Level.CRITICAL),
 ]
 
 LOOK_ALIKES = [
@@ -66,6 +69,9 @@ LOOK_ALIKES = [
     ("write", "/tmp/tmpq7r8s9t0/part"),
     ("write", "/var/log/srv/a.log.1"),
     ("file", "/proc/self/status"),
+    ("syscall", "set-name VLLM::EngineCore"),
+    ("syscall", "kill SIGTERM -> its parent /usr/bin/tini"),
+    ("syscall", "kill SIGUSR1 -> /usr/bin/monitor"),
     ("file", "/proc/77/environ"),
     ("file", "/sys/fs/cgroup/memory.max"),
     ("file", "/usr/share/zoneinfo/Europe/Berlin"),

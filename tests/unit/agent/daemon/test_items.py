@@ -24,8 +24,30 @@ def test_a_sighting_becomes_an_item_of_its_own_kind(see: See, kind: str) -> None
     assert item.marks == {"create"}
 
 
-def test_an_exit_is_no_novelty(see: See) -> None:
-    assert item_of(see("exit", ""), "main", Lineage()) is None
+def test_an_ordinary_exit_is_no_novelty(see: See) -> None:
+    assert item_of(see("exit", "code 0"), "main", Lineage()) is None
+
+
+def test_a_crash_is_told_without_who_sent_the_signal(see: See) -> None:
+    marks = frozenset({"crash", "core"})
+    sighting = see("exit", "crash SIGABRT, core dumped from sh (pid 1, uid 0)", marks=marks)
+    item = item_of(sighting, "main", Lineage())
+    assert item is not None
+    assert (item.kind, item.item) == (ItemKind.PROBE, "crash SIGABRT, core dumped")
+
+
+def test_a_name_of_the_kernels_threads_is_marked(see: See) -> None:
+    item = item_of(see("title", "set-name kworker/0:0", pid=NOBODY), "main", Lineage())
+    assert item is not None
+    assert (item.kind, item.item) == (ItemKind.SYSCALL, "set-name kworker/0:0")
+    assert item.marks == {"kernel-name"}
+
+
+def test_a_program_started_under_such_a_name_is_marked(see: See) -> None:
+    sighting = see("exec", "/usr/bin/python3", pid=NOBODY, arguments=("[kworker/0:0]", "-c"))
+    item = item_of(sighting, "main", Lineage())
+    assert item is not None
+    assert item.marks == {"kernel-name"}
 
 
 def test_a_call_is_told_by_its_name(see: See) -> None:
@@ -40,11 +62,12 @@ def test_a_call_nobody_knows_keeps_its_number(see: See) -> None:
     assert item.item == "syscall_510"
 
 
-def test_calls_of_another_architecture_are_foreign_and_have_no_name(see: See) -> None:
-    sighting = see("syscall", "101", pid=NOBODY, marks=frozenset({"foreign"}))
+@pytest.mark.parametrize(("number", "name"), [("510", "foreign"), ("101", "foreign ptrace")])
+def test_calls_by_another_entry_are_foreign(see: See, number: str, name: str) -> None:
+    sighting = see("syscall", number, pid=NOBODY, marks=frozenset({"foreign"}))
     item = item_of(sighting, "main", Lineage())
     assert item is not None
-    assert item.item == "foreign"
+    assert item.item == name
 
 
 def test_a_denied_connection_is_a_peer_marked_as_denied(see: See) -> None:
