@@ -10,7 +10,7 @@ MAKEFLAGS += --no-builtin-rules
 PYTHON := .venv/bin/python
 PREFIX ?= /usr
 LIBDIR := $(PREFIX)/lib/inferward
-# Empty: every kernel of the matrix; 6.1: that one.
+# Empty: every kernel of the matrix; 5.10, 6.1, 6.12, newest or native: that one.
 KERNEL ?=
 
 CLANG ?= clang
@@ -77,7 +77,7 @@ bench: build demo-setup ## what it costs, as a table
 drills: build ## every drill on a live server: about ten minutes
 	$(PYTHON) -m pytest tests/drills
 
-vm-test: build vm-setup ## tests/host under other kernels and systemd (KERNEL=6.1: one of them)
+vm-test: build vm-setup ## programs and tests by kernel, one table (KERNEL=6.1: one of them)
 	$(PYTHON) tests/vm/matrix.py $(KERNEL)
 
 install: build ## into DESTDIR and PREFIX, with its own environment under lib/inferward

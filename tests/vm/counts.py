@@ -22,7 +22,7 @@ SLACK: Final = 500
 
 _HEAD: Final = (
     "# Instructions the verifier processed (limit: 1,000,000), by program and kernel series.\n"
-    "# Written by `python tests/vm/matrix.py --only load --counts`.\n"
+    "# Written by `.venv/bin/python tests/vm/matrix.py --only load --counts`.\n"
 )
 
 
