@@ -7,12 +7,25 @@ cgroups(7).
 from __future__ import annotations
 
 import re
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Final
 
 from collectors.procfs import SMALL_LIMIT, ReadCounts, read, text
 
 _CONTAINER_ID = re.compile(r"(?:^|[-/:])([0-9a-f]{64})(?:\.scope)?(?:/|$)")
+KEYS: Final = (
+    "cgroup_memory_bytes",
+    "cgroup_memory_peak_bytes",
+    "cgroup_memory_limit_bytes",
+    "cgroup_swap_bytes",
+    "cgroup_oom_kills",
+    "memory_pressure_some",
+    "memory_pressure_full",
+    "cpu_pressure_some",
+    "io_pressure_some",
+)
 _UNIT = re.compile(r"[^/]+\.(?:service|scope)$")
 
 
@@ -72,10 +85,15 @@ class CgroupReader:
         unified = self.mount / "unified"
         return self._inside(unified if unified.is_dir() else self.mount, place.path)
 
-    def read(self, place: Place) -> dict[str, float]:
+    def read(self, place: Place, only: Collection[str] = KEYS) -> dict[str, float]:
         """Return what the workload's cgroup says; a file that is not there leaves its reading out.
 
-        Keys: cgroup_memory_bytes, cgroup_memory_peak_bytes, cgroup_memory_limit_bytes (B),
+        Args:
+            place: Its cgroup.
+            only: Keys to read, of those below.
+
+        Keys: cgroup_memory_bytes, cgroup_memory_peak_bytes, cgroup_memory_limit_bytes,
+        cgroup_swap_bytes (B),
         cgroup_oom_kills (since the cgroup was made), memory_pressure_some, memory_pressure_full,
         cpu_pressure_some, io_pressure_some (% of the last 10 s).
         """
@@ -85,31 +103,34 @@ class CgroupReader:
         legacy = place.memory_v1 not in {"", "/"}
         readings: dict[str, float] = {}
         for name, file in (_V1 if legacy else _V2).items():
-            value = self._number(directory / file)
+            value = self._number(directory / file) if name in only else None
             if value is not None:
                 readings[name] = value
-        events = read(
-            str(directory / ("memory.oom_control" if legacy else "memory.events")),
-            SMALL_LIMIT,
-            self.counts,
-        )
-        if (kills := _keyed(events or b"", "oom_kill")) is not None:
-            readings["cgroup_oom_kills"] = kills
+        if "cgroup_oom_kills" in only:
+            events = "memory.oom_control" if legacy else "memory.events"
+            data = read(str(directory / events), SMALL_LIMIT, self.counts) or b""
+            if (kills := _keyed(data, "oom_kill")) is not None:
+                readings["cgroup_oom_kills"] = kills
         if not legacy:
-            readings |= self._pressure(directory)
+            readings |= self._pressure(directory, only)
         return readings
 
-    def _pressure(self, directory: Path) -> dict[str, float]:
+    def _pressure(self, directory: Path, only: Collection[str]) -> dict[str, float]:
         readings: dict[str, float] = {}
         for resource, kinds in (
             ("memory", ("some", "full")),
             ("cpu", ("some",)),
             ("io", ("some",)),
         ):
+            wanted = {kind: f"{resource}_pressure_{kind}" for kind in kinds}
+            if not set(wanted.values()) & set(only):
+                continue
             data = read(str(directory / f"{resource}.pressure"), SMALL_LIMIT, self.counts) or b""
             averages = parse_pressure(data)
             readings |= {
-                f"{resource}_pressure_{kind}": averages[kind] for kind in kinds if kind in averages
+                key: averages[kind]
+                for kind, key in wanted.items()
+                if kind in averages and key in only
             }
         return readings
 
@@ -134,6 +155,7 @@ _V2 = {
     "cgroup_memory_bytes": "memory.current",
     "cgroup_memory_peak_bytes": "memory.peak",
     "cgroup_memory_limit_bytes": "memory.max",
+    "cgroup_swap_bytes": "memory.swap.current",
 }
 
 

@@ -19,6 +19,16 @@ PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
 PSS_EVERY_NS = 30_000_000_000
 PSS_PROCESSES_MAX = 16
 _NS_PER_S = 1_000_000_000
+_ROLLUP = {
+    b"Pss": "pss_bytes",
+    b"Swap": "swap_bytes",
+    b"AnonHugePages": "huge_page_bytes",
+    b"ShmemPmdMapped": "huge_page_bytes",
+    b"FilePmdMapped": "huge_page_bytes",
+    b"Shared_Hugetlb": "huge_page_bytes",
+    b"Private_Hugetlb": "huge_page_bytes",
+}
+"""Lines of smaps_rollup, by what they add to."""
 
 
 @dataclass(slots=True)
@@ -35,7 +45,7 @@ class MemoryReader:
     _last: dict[tuple[int, int], Stat] = field(default_factory=dict)
     _last_ns: int | None = None
     _last_boot_ns: int = 0
-    _pss_bytes: float | None = None
+    _rollup: dict[str, float] = field(default_factory=dict)
     _pss_ns: int | None = None
 
     def read(self, pids: Collection[int], now_ns: int) -> dict[str, float]:
@@ -46,9 +56,10 @@ class MemoryReader:
             now_ns: CLOCK_MONOTONIC of this reading.
 
         Returns:
-            threads, processes, open_fds (1), rss_bytes, pss_bytes (B), and from the second reading
-            on cpu_percent (% of one core), major_faults, minor_faults (1/s). pss_bytes is read
-            every `pss_every_ns` for at most 16 processes and repeated in between.
+            threads, processes, open_fds (1), rss_bytes (B), and from the second reading on
+            cpu_percent (% of one core), major_faults, minor_faults (1/s). pss_bytes, swap_bytes
+            and huge_page_bytes (B) are read every `pss_every_ns` for at most 16 processes and
+            repeated in between.
         """
         boot_ns = time.clock_gettime_ns(time.CLOCK_BOOTTIME)
         refused = self.counts.refused + self.counts.failed
@@ -67,8 +78,7 @@ class MemoryReader:
             living = [pid for pid, _ in stats]
             if (open_fds := self._open_fds(living)) is not None:
                 readings["open_fds"] = open_fds
-            if (pss_bytes := self._pss(living, now_ns)) is not None:
-                readings["pss_bytes"] = pss_bytes
+            readings |= self._rolled_up(living, now_ns)
         self._last, self._last_ns, self._last_boot_ns = stats, now_ns, boot_ns
         return readings
 
@@ -122,23 +132,25 @@ class MemoryReader:
                     return None
         return float(total)
 
-    def _pss(self, pids: Collection[int], now_ns: int) -> float | None:
+    def _rolled_up(self, pids: Collection[int], now_ns: int) -> dict[str, float]:
         if len(pids) > PSS_PROCESSES_MAX:
-            return None
+            return {}
         if self._pss_ns is None or now_ns - self._pss_ns >= self.pss_every_ns:
             self._pss_ns = now_ns
-            self._pss_bytes = self._pss_sum(pids)
-        return self._pss_bytes
+            self._rollup = self._rollup_sums(pids)
+        return self._rollup
 
-    def _pss_sum(self, pids: Collection[int]) -> float | None:
-        total = 0
+    def _rollup_sums(self, pids: Collection[int]) -> dict[str, float]:
+        sums: dict[str, float] = {}
         for pid in pids:
             vanished = self.counts.vanished
             data = procfs.read(f"{self.root}/{pid}/smaps_rollup", procfs.SMALL_LIMIT, self.counts)
             if data is None and self.counts.vanished > vanished:
                 continue
-            line = next((x for x in (data or b"").splitlines() if x.startswith(b"Pss:")), None)
-            if line is None:
-                return None
-            total += int(line.split()[1]) << 10
-        return float(total)
+            if not any(line.startswith(b"Pss:") for line in (data or b"").splitlines()):
+                return {}
+            for line in (data or b"").splitlines():
+                name, _, rest = line.partition(b":")
+                if (key := _ROLLUP.get(name)) is not None:
+                    sums[key] = sums.get(key, 0.0) + (int(rest.split()[0]) << 10)
+        return sums

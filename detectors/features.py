@@ -21,12 +21,15 @@ class Feature:
         unit: Of the value.
         meaning: One plain phrase.
         follows_load: Whether more requests alone make it larger.
+        judged: Whether it takes part in the score. What a neighbour on the host can raise is told
+            with a window and does not: it would be an alarm about somebody else.
     """
 
     name: str
     unit: str
     meaning: str
     follows_load: bool
+    judged: bool = True
 
 
 FEATURES: Final[tuple[Feature, ...]] = (
@@ -57,6 +60,43 @@ FEATURES: Final[tuple[Feature, ...]] = (
     Feature("gpu_percent", "%", "GPU utilisation", follows_load=True),
     Feature("core_dumps", "1/s", "core dumps left by processes", follows_load=False),
     Feature("oom_kills", "1/s", "processes ended for want of memory", follows_load=False),
+    Feature("swap_bytes", "B", "memory that was moved to swap", follows_load=False, judged=False),
+    Feature("huge_page_bytes", "B", "memory in huge pages", follows_load=False, judged=False),
+    Feature(
+        "cgroup_memory_bytes",
+        "B",
+        "memory of its own control group, cached files included",
+        follows_load=False,
+        judged=False,
+    ),
+    Feature(
+        "cgroup_swap_bytes",
+        "B",
+        "memory of its own control group in swap",
+        follows_load=False,
+        judged=False,
+    ),
+    Feature(
+        "cpu_pressure_some",
+        "%",
+        "time in which some task of its control group waited for a processor",
+        follows_load=True,
+        judged=False,
+    ),
+    Feature(
+        "memory_pressure_some",
+        "%",
+        "time in which some task of its control group waited for memory",
+        follows_load=False,
+        judged=False,
+    ),
+    Feature(
+        "io_pressure_some",
+        "%",
+        "time in which some task of its control group waited for a disk",
+        follows_load=True,
+        judged=False,
+    ),
 )
 
 NAMES: Final[tuple[str, ...]] = tuple(feature.name for feature in FEATURES)

@@ -39,6 +39,7 @@ _QUANTA: Final = {"1/s": 1.0, "B/s": 4096.0, "B": 1048576.0, "%": 5.0, "1": 1.0}
 
 _QUANTUM: Final = np.array([_QUANTA[feature.unit] for feature in FEATURES])
 _FOLLOWS_LOAD: Final = np.array([feature.follows_load for feature in FEATURES])
+_JUDGED: Final = np.array([feature.judged for feature in FEATURES])
 
 Floats = NDArray[np.float64]
 
@@ -48,7 +49,7 @@ class ResourceModel:
     """What is needed to score: arrays only, so that it is stored without pickle.
 
     Attributes:
-        columns: Shape (k,), positions in FEATURES that were read while learning.
+        columns: Shape (k,), positions in FEATURES that are judged and were read while learning.
         centre: Shape (k,), median of the logarithms.
         scale: Shape (k,), robust standard deviation of the logarithms.
         precision: Shape (k, k), inverse covariance.
@@ -143,7 +144,8 @@ def fit(rows: Floats) -> ResourceModel:
         raise FeatureError(f"expected rows of {len(FEATURES)} finite values or NaN")
     if len(rows) < MIN_ROWS:
         raise FeatureError(f"{len(rows)} windows are fewer than {MIN_ROWS}")
-    columns = np.flatnonzero(np.isnan(rows).mean(axis=0) < 0.5)  # noqa: PLR2004 - mostly read
+    mostly_read = np.isnan(rows).mean(axis=0) < 0.5  # noqa: PLR2004 - more often than not
+    columns = np.flatnonzero(mostly_read & _JUDGED)
     logs = _logarithm(rows)[:, columns]
     quartiles = np.nanpercentile(logs, [25, 50, 75], axis=0)
     scale = np.maximum((quartiles[2] - quartiles[0]) / 1.349, _SCALE_FLOOR)

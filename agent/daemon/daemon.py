@@ -322,7 +322,11 @@ class Daemon:
         before = watcher.judge.baseline.state
         try:
             now_ns = span_ns[1]
-            readings = watcher.memory.read(found.pids, now_ns) | self.devices.readings(found.pids)
+            readings = (
+                watcher.memory.read(found.pids, now_ns)
+                | watcher.cgroup.read(found.pids, now_ns)
+                | self.devices.readings(found.pids)
+            )
             phase = phase_of(found, held=watcher.held())
             window = self.windows.build(found, counts, span_ns, readings, watcher.items, phase)
             losses = Counter(self.windows.losses(counts, found.id)) + Counter(common)

@@ -108,6 +108,7 @@ class Status:
             else None,
             "loss": watcher.lost,
             "contained": watcher.held(),
+            "readings": {name: round(value, 3) for name, value in watcher.readings.items()},
         }
 
 

@@ -1,7 +1,7 @@
 """One workload under watch: from what it does, at once and by windows, to verdicts and steps."""
 
 from collections import Counter, deque
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -17,6 +17,7 @@ from agent.response.containment import ProcessId, Step, Target
 from agent.response.policy import Decision, Evidence, decide
 from agent.response.processes import read_process
 from collectors.memory import MemoryReader
+from collectors.own_cgroup import OwnCgroup
 from collectors.sightings import Sighting
 from detectors.assessment import Assessment, BaselineState, Level, NovelItem
 from detectors.baseline import Baseline
@@ -36,6 +37,7 @@ class Watcher:
 
     Attributes:
         counts: Verdicts told, by level.
+        readings: Of the latest window.
         tolerated: Processes that an operator let live at a release, and their children: what they
             did before is told again and not acted on again. The server itself is not among them.
         released_ns: When, CLOCK_MONOTONIC: a window that closes later holds acts from before.
@@ -54,6 +56,8 @@ class Watcher:
     counts: Counter[str] = field(default_factory=Counter)
     lost: int = 0
     memory: MemoryReader = field(default_factory=MemoryReader)
+    cgroup: OwnCgroup = field(default_factory=OwnCgroup)
+    readings: Mapping[str, float] = field(default_factory=dict)
     items: list[Item] = field(default_factory=list)
     fresh: list[bytes] = field(default_factory=list)
     recent: deque[Sighting] = field(default_factory=lambda: deque(maxlen=RECENT))
@@ -108,7 +112,7 @@ class Watcher:
 
     def close(self, window: Window, losses: dict[str, int]) -> Assessment:
         """Judge a finished window and tell what is worth telling."""
-        self.items = []
+        self.items, self.readings = [], window.features
         self.lost += window.lost
         self.tap.window(self, window)
         assessment = self.judge.observe(window)

@@ -14,13 +14,16 @@ import pytest
 
 from collectors.engines import ConfiguredWorkload, Rulebook
 from collectors.memory import MemoryReader
+from collectors.own_cgroup import OwnCgroup
 from collectors.processes import Process, snapshot
 from collectors.procfs import Listener
+from probes.holding import cgroup_root
 
 pytestmark = pytest.mark.host
 
 READY_S = 20.0
 MIB = 1 << 20
+SECOND_NS = 1_000_000_000
 
 # A server as small as one can be: loads a library it is given, listens, says so, waits.
 SERVER = """
@@ -149,6 +152,25 @@ def test_memory_follows_what_a_process_touches() -> None:
     assert after["cpu_percent"] > 0
     assert after["pss_bytes"] > 0
     assert after["open_fds"] >= 3
+
+
+def test_pressure_of_a_control_group_of_its_own_is_read() -> None:
+    if not Path("/proc/pressure").exists():
+        pytest.skip("no pressure here (CONFIG_PSI, psi=1)")
+    group = cgroup_root() / f"inferward-test-{os.getpid()}"
+    group.mkdir()
+    try:
+        with running("sh", "-c", "echo ready; read line") as pid:
+            (group / "cgroup.procs").write_text(str(pid))
+            readings = OwnCgroup().read([pid], SECOND_NS)
+            assert readings["cpu_pressure_some"] >= 0.0
+            assert OwnCgroup().read([pid, os.getpid()], SECOND_NS) == {}
+    finally:
+        group.rmdir()
+
+
+def test_a_control_group_that_is_shared_is_not_read() -> None:
+    assert OwnCgroup().read([os.getpid()], SECOND_NS) == {}
 
 
 def test_a_snapshot_stays_cheap() -> None:

@@ -4,6 +4,7 @@ import math
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from detectors import features, resources
 from detectors.errors import FeatureError
@@ -63,3 +64,12 @@ def test_impossible_readings_are_refused(model: resources.ResourceModel) -> None
         features.vector({"unheard_of": 1.0})
     with pytest.raises(FeatureError):
         resources.fit(rows(3))
+
+
+def test_what_a_neighbour_can_raise_is_not_judged() -> None:
+    def row(at: int, pressure: float) -> NDArray[np.float64]:
+        return features.vector({**window(at).features, "cpu_pressure_some": pressure})
+
+    model = resources.fit(np.array([row(at, 0.0) for at in range(60)]))
+    assert features.NAMES.index("cpu_pressure_some") not in model.columns
+    assert model.score(row(99, 90.0)) == model.score(row(99, 0.0))

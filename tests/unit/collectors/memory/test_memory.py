@@ -91,6 +91,20 @@ def test_pss_unread_is_absent_and_not_zero(reader: MemoryReader, host: Host) -> 
     assert "pss_bytes" not in reader.read([10, 11], SECOND)
 
 
+def test_swap_and_huge_pages_come_with_it(reader: MemoryReader, host: Host) -> None:
+    lines = (
+        "Pss: 5 kB\nAnonHugePages: 2048 kB\nPrivate_Hugetlb: 2048 kB\nSwap: 3 kB\nSwapPss: 9 kB\n"
+    )
+    (host.root / "10" / "smaps_rollup").write_text(lines)
+    readings = reader.read([10], SECOND)
+    assert readings["swap_bytes"] == 3 * 1024
+    assert readings["huge_page_bytes"] == 4096 * 1024
+
+
+def test_what_the_kernel_does_not_tell_is_absent(reader: MemoryReader) -> None:
+    assert "swap_bytes" not in reader.read([10], SECOND)
+
+
 def test_nothing_alive_gives_no_readings(reader: MemoryReader) -> None:
     assert reader.read([98, 99], SECOND) == {}
 
