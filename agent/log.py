@@ -49,6 +49,7 @@ EVENTS: Final = (
     "ledger.failed",
     "probes.begun_anew",
     "probes.damaged",
+    "probes.handed_over",
     "probes.not_carried_over",
     "probes.not_healed",
     "probes.operator_off",

@@ -7,15 +7,19 @@ kernel's maps do: after `kill -9`, the next reading goes on from there.
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
+from probes import layout
+from probes.handover import Before
 from probes.loader import Sensor
+from probes.maps import BpfMap
 from probes.schema import Schema
 
 _FILE: Final = "counted.npz"
+_NOBODYS: Final = 0  # no map has this id
 _EVICT_ABOVE: Final = 0.75  # share of the map's room
 _TABLES: Final = ("totals", "losses", "file_bytes", "peer_bytes", "peer_connections")
 """Array maps with one row per workload."""
@@ -74,24 +78,54 @@ class Counters:
         self._key = self._schema.dtype("gram_key")
         self._workloads = self._schema.limit("MAX_WORKLOADS")
         self._grams = np.zeros(0, _SEQUENCE_DTYPE)
-        sizes = [sensor.maps[name].max_entries for name in (*_TABLES, "submitted")]
+        self._tables = (*_TABLES, "submitted")
+        sizes = [sensor.maps[name].max_entries for name in self._tables]
         self._slots = np.zeros(sum(sizes), np.uint64)
         self._splits = np.cumsum(sizes)[:-1]
-        self._ids = np.array([sensor.maps[name].id for name in (*_TABLES, "submitted", "grams")])
-        if sensor.resumed:
-            self._resume()
-        else:
-            self.read()  # another daemon's leftovers in carried-over maps are not news
+        self._rest: Counts | None = None
+        kept = self._kept()
+        if not kept and not sensor.resumed:
+            self.read()  # what was counted before anybody remembers is no news
             self.keep()
+            return
+        self._resume(kept)
 
-    def _resume(self) -> None:
+    def _kept(self) -> dict[str, NDArray[Any]]:
+        """What was told last, and of which maps; empty if nobody wrote it down."""
         try:
             with np.load(self._run / _FILE, allow_pickle=False) as kept:
-                same = np.array_equal(kept["ids"], self._ids)
-                if same and kept["slots"].shape == self._slots.shape:
-                    self._slots, self._grams = kept["slots"], kept["grams"]
+                return dict(kept)
         except (OSError, ValueError, KeyError, EOFError):
-            return  # nothing was told yet of these maps
+            return {}
+
+    def _resume(self, kept: dict[str, NDArray[Any]]) -> None:
+        """Go on behind what was told; what an earlier object counted since is still to come."""
+        before = self._sensor.before
+        tables = np.split(self._slots, self._splits)
+        rest = [np.zeros(len(each), np.uint64) for each in tables]
+        for at, name in enumerate(self._tables):
+            of = int(kept.get(f"id.{name}", _NOBODYS))
+            if of == self._sensor.maps[name].id and len(kept[name]) == len(tables[at]):
+                tables[at][:] = kept[name]
+            elif before is not None and name in before.maps:
+                counted = before.maps[name].array()
+                if of == before.maps[name].id and len(kept[name]) == len(counted):
+                    counted -= np.minimum(kept[name], counted)
+                rest[at] = layout.table(name, counted, before.schema, self._schema, len(tables[at]))
+        grams = self._resume_grams(kept, before)
+        self._rest = self._counts(grams, np.concatenate(rest), 0)
+
+    def _resume_grams(
+        self, kept: dict[str, NDArray[Any]], before: Before | None
+    ) -> NDArray[np.void]:
+        of = int(kept.get("id.grams", _NOBODYS))
+        if of == self._sensor.maps["grams"].id:
+            self._grams = kept["grams"]
+        if before is None or "grams" not in before.maps:
+            return np.zeros(0, _SEQUENCE_DTYPE)
+        old = before.maps["grams"]
+        told = kept["grams"] if of == old.id else np.zeros(0, _SEQUENCE_DTYPE)
+        return _difference(told, _grams(old, before.schema.dtype("gram_key")))
 
     def read(self, highest: int | None = None) -> Counts:
         """What was counted since the last call.
@@ -105,9 +139,15 @@ class Counters:
         growth = slots - self._slots
         evicted = self._evict(grams, changed)
         self._grams, self._slots = evicted[0], slots
+        counts = self._counts(changed, growth, evicted[1])
+        if self._rest is not None:
+            counts, self._rest = _joined(counts, self._rest), None
+        return counts
+
+    def _counts(self, grams: NDArray[np.void], growth: NDArray[np.uint64], evicted: int) -> Counts:
         *tables, submitted = np.split(growth, self._splits)
         rows = dict(zip(_TABLES, (t.reshape(self._workloads, -1) for t in tables), strict=True))
-        return Counts(grams=changed, **rows, submitted=submitted, evicted=evicted[1])
+        return Counts(grams=grams, **rows, submitted=submitted, evicted=evicted)
 
     def _read_slots(self, highest: int | None) -> NDArray[np.uint64]:
         maps, rows = self._sensor.maps, None if highest is None else highest + 1
@@ -118,13 +158,7 @@ class Counters:
         return np.concatenate([*parts, maps["submitted"].array()])
 
     def _read_grams(self) -> NDArray[np.void]:
-        keys, counts = self._sensor.maps["grams"].sums()
-        parsed = np.ascontiguousarray(keys).view(self._key).ravel()
-        grams = np.zeros(len(parsed), _SEQUENCE_DTYPE)
-        for name in ("workload", "role", "word"):
-            grams[name] = parsed[name]
-        grams["count"] = counts
-        return grams[np.lexsort((grams["word"], grams["role"], grams["workload"]))]
+        return _grams(self._sensor.maps["grams"], self._key)
 
     def _evict(
         self, grams: NDArray[np.void], changed: NDArray[np.void]
@@ -151,8 +185,37 @@ class Counters:
         # One file: what belongs together is replaced together.
         fresh = self._run / f"{_FILE}.new"
         with fresh.open("wb") as file:
-            np.savez(file, ids=self._ids, slots=self._slots, grams=self._grams)
+            np.savez(file, allow_pickle=False, **self._told())
         fresh.replace(self._run / _FILE)
+
+    def _told(self) -> dict[str, Any]:
+        ids = {f"id.{n}": np.uint32(self._sensor.maps[n].id) for n in (*self._tables, "grams")}
+        tables = zip(self._tables, np.split(self._slots, self._splits), strict=True)
+        return {**ids, **dict(tables), "grams": self._grams}
+
+
+def _grams(each: BpfMap, key: np.dtype[np.void]) -> NDArray[np.void]:
+    """Every sequence with its count, sorted by workload, role and word."""
+    keys, counts = each.sums()
+    parsed = np.ascontiguousarray(keys).view(key).ravel()
+    grams = np.zeros(len(parsed), _SEQUENCE_DTYPE)
+    for name in ("workload", "role", "word"):
+        grams[name] = parsed[name]
+    grams["count"] = counts
+    return grams[np.lexsort((grams["word"], grams["role"], grams["workload"]))]
+
+
+def _joined(first: Counts, second: Counts) -> Counts:
+    """Two readings as one."""
+    both = np.concatenate([first.grams, second.grams])
+    order = np.lexsort((both["word"], both["role"], both["workload"]))
+    both = both[order]
+    starts = np.flatnonzero(np.r_[True, _identity(both)[1:] != _identity(both)[:-1]][: len(both)])
+    grams = both[starts].copy()
+    if len(grams):
+        grams["count"] = np.add.reduceat(both["count"], starts)
+    tables = {n: getattr(first, n) + getattr(second, n) for n in (*_TABLES, "submitted")}
+    return Counts(grams=grams, **tables, evicted=first.evicted + second.evicted)
 
 
 def _identity(grams: NDArray[np.void]) -> NDArray[np.void]:

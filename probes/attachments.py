@@ -43,6 +43,9 @@ _PROGRAM: Final = np.dtype(
         ("map_count", "<u4"),
         ("maps", "<u8"),
         ("name", "S16"),
+        ("more", "V48"),
+        ("btf", "<u4"),  # of the object it came with
+        ("rest", "<u4"),
     ]
 )
 _CGROUP_LINK: Final = 3  # BPF_LINK_TYPE_CGROUP
@@ -110,6 +113,11 @@ def maps_of(program: int) -> list[int]:
     ids = np.zeros(_MOST_MAPS, "<u4")
     count = int(described(program, _PROGRAM, maps=ids)["map_count"])
     return [int(number) for number in ids[:count]]
+
+
+def types_of(program: int) -> int:
+    """The kernel's number for the types of the object that a program (its descriptor) is of."""
+    return int(described(program, _PROGRAM)["btf"])
 
 
 class Attachment:
@@ -186,6 +194,10 @@ class Attachment:
             if code:
                 raise libbpf.failed(f"put {self.name} back", code)
         pinned_anew(self.link, self._pin)
+
+    def give_to(self, program: int) -> bool:
+        """Have another program at this hook in one step of the kernel; False if it has none."""
+        return int(self._lib.bpf_link_update(self.link, program, None)) == 0
 
     def read_iterator(self) -> bytes:
         """Runs an iterator program once and returns what it wrote; needs no pin."""

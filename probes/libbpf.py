@@ -243,6 +243,24 @@ class Object:
             if not self._lib.bpf_map__is_internal(pointer):
                 self._lib.bpf_map__set_pin_path(pointer, os.fsencode(directory / name))
 
+    def pin_map(self, name: str, path: Path) -> None:
+        """One map is reused from, or pinned at, a place of its own."""
+        self._lib.bpf_map__set_pin_path(self.maps[name], os.fsencode(path))
+
+    def map_numbers(self, name: str) -> tuple[tuple[int, ...], tuple[int, int]]:
+        """Type, bytes of key and value, entries and flags; then its types' numbers in the BTF."""
+        lib, pointer = self._lib, self.maps[name]
+        asked = (
+            lib.bpf_map__type, lib.bpf_map__key_size, lib.bpf_map__value_size,
+            lib.bpf_map__max_entries, lib.bpf_map__map_flags,
+        )  # fmt: skip
+        types = lib.bpf_map__btf_key_type_id(pointer), lib.bpf_map__btf_value_type_id(pointer)
+        return tuple(int(ask(pointer)) for ask in asked), (int(types[0]), int(types[1]))
+
+    def program_fd(self, program: str) -> int:
+        """The descriptor of a loaded program; the object's own."""
+        return int(self._lib.bpf_program__fd(self.programs[program]))
+
     def set_max_entries(self, name: str, entries: int) -> None:
         """Resizes a map; only before `load`."""
         code = self._lib.bpf_map__set_max_entries(self.maps[name], entries)

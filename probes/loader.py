@@ -1,17 +1,14 @@
 """Puts the probes into the kernel, or finds them there.
 
 Maps and links are pinned: counting and containment go on when the daemon dies. A
-restart with the same object opens the pins and changes nothing. A new object is
-verified first, then takes over the maps where their layout is the same.
+restart with the same object opens the pins and changes nothing; another one takes
+over from it as `handover` says.
 """
 
 from __future__ import annotations
 
-import errno
 import hashlib
-import os
 import shutil
-from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -22,7 +19,8 @@ import numpy as np
 from probes import libbpf, schema
 from probes.attachments import Attachment, maps_of
 from probes.errors import ProbeError
-from probes.holding import LINKS, Damage, Holding, cgroup_root, pinned_id, recover
+from probes.handover import BEFORE, NEXT, Before, Handover, Takeover
+from probes.holding import LINKS, Damage, Holding, pinned_id, recover
 from probes.maps import BpfMap
 from probes.ring import Ring
 
@@ -51,7 +49,6 @@ ITERATORS: Final = ("adopt_tasks", "adopt_sockets")
 _PORT_RANGE: Final = Path("/proc/sys/net/ipv4/ip_local_port_range")
 _KERNEL_BTF: Final = Path("/sys/kernel/btf/vmlinux")
 _RING_SECTION: Final = "tp_btf/io_uring_"
-_CGROUP_SECTION: Final = "cgroup"
 _LSM_ORDER: Final = Path("/sys/kernel/security/lsm")
 _META_KEY: Final = bytes(4)
 
@@ -62,7 +59,7 @@ class Opening:
 
     resumed: bool = False
     fresh: bool = False
-    notes: tuple[str, ...] = ()
+    handover: Handover | None = None
     damage: tuple[Damage, ...] = ()
 
 
@@ -135,7 +132,9 @@ class Sensor:
     Attributes:
         resumed: Found attached; nothing was reloaded.
         fresh: Nothing of an earlier agent was there: the first start, or the host's restart.
+        handover: How this object took over from another; None where it did not.
         notes: What could not be carried over.
+        before: What is left of that other object, to be told; None where nothing is.
         damage: What had been taken away while no agent ran, and is back.
     """
 
@@ -147,7 +146,14 @@ class Sensor:
         self.holding = Holding(pins, self.maps)
         self.tier = "guard" if any(map(is_guard, self.links())) else "trace"
         self.resumed, self.fresh = how.resumed, how.fresh
-        self.notes, self.damage = how.notes, how.damage
+        self.handover, self.damage = how.handover if not how.fresh else None, how.damage
+        self.notes = tuple(how.handover.notes) if how.handover else ()
+        self.before: Before | None = None
+        if (pins / BEFORE).is_dir():
+            try:
+                self.before = Before(pins)
+            except ProbeError as error:
+                self.notes += (str(error),)
 
     @classmethod
     def open(cls, pins: Path, path: Path = OBJECT) -> Sensor:
@@ -162,13 +168,14 @@ class Sensor:
         fresh = not (pins / LINKS).is_dir()
         pins.mkdir(parents=True, exist_ok=True, mode=0o700)
         wanted = _wanted(path)
-        damage = tuple(recover(pins, MAPS))
+        cut_short = (pins / NEXT).is_dir()  # two generations of programs: no name is wrong
+        damage = () if cut_short else tuple(recover(pins, MAPS))
         if _attached(pins, path, wanted):
             return cls(pins, path, Opening(resumed=True, damage=damage))
         if not fresh and _same_object(pins, path):
             damage += _gone(pins, wanted)
-        notes = _install(pins, path, wanted)
-        return cls(pins, path, Opening(fresh=fresh, notes=notes, damage=damage))
+        done = _install(pins, path, wanted)
+        return cls(pins, path, Opening(fresh=fresh, handover=done, damage=damage))
 
     def adopt(self) -> int:
         """Tags running threads and sockets of all members; returns how many threads changed.
@@ -184,12 +191,19 @@ class Sensor:
         self.holding.run("adopt_sockets")
         return changed
 
+    def let_go_before(self, *, told: bool) -> None:
+        """Close what is left of the object before; once it is told, have the kernel free it."""
+        if self.before is not None:
+            self.before.close(told=told)
+            self.before = None
+
     def links(self) -> tuple[str, ...]:
         """Programs that are attached."""
         return tuple(self.holding.attachments)
 
     def close(self) -> None:
         """Closes this process's handles; the probes go on."""
+        self.let_go_before(told=False)
         self.holding.close()
         for each in self.maps.values():
             each.close()
@@ -230,34 +244,26 @@ def _gone(pins: Path, wanted: set[str]) -> tuple[Damage, ...]:
     return tuple(found)
 
 
-def _install(pins: Path, path: Path, wanted: set[str]) -> tuple[str, ...]:
-    notes: list[str] = []
+def _install(pins: Path, path: Path, wanted: set[str]) -> Handover:
+    """Loads an object and gives it every hook; what was there before goes on until then."""
+    takeover = Takeover(pins, path, MAPS)
+    loaded = _opened(path, wanted)
     try:
-        loaded = _load(pins, path, wanted)
-    except ProbeError as error:
-        # A map of an older layout: the kernel cannot change it in place.
-        if error.number not in (errno.EINVAL, errno.EEXIST) or not (pins / "meta").exists():
-            raise
-        notes.append("older maps had another layout: counts and first-seen sets begin anew")
-        remove(pins)
-        pins.mkdir(mode=0o700)
-        loaded = _load(pins, path, wanted)
-    shutil.rmtree(pins / LINKS, ignore_errors=True)
-    (pins / LINKS).mkdir(mode=0o700)
-    with ExitStack() as stack:
-        stack.callback(loaded.close)
-        root = os.open(cgroup_root(), os.O_RDONLY | os.O_DIRECTORY)
-        stack.callback(os.close, root)
-        for program in sorted(wanted):
-            in_cgroup = loaded.section(program).startswith(_CGROUP_SECTION)
-            link = loaded.attach(program, root if in_cgroup else None)
-            link.pin(pins / LINKS / program)
-            link.close()
-        _sign(pins, path)
-    return tuple(notes)
+        takeover.place_maps(loaded)
+        loaded.load()
+    except ProbeError:
+        loaded.close()
+        takeover.give_up()
+        raise
+    try:
+        done = takeover.swap(loaded, wanted)
+    finally:
+        loaded.close()
+    _sign(pins, path)
+    return done
 
 
-def _load(pins: Path, path: Path, wanted: set[str]) -> libbpf.Object:
+def _opened(path: Path, wanted: set[str]) -> libbpf.Object:
     opened = libbpf.Object(path)
     types = schema.load(path)
     low, high = (int(port) for port in _PORT_RANGE.read_text().split())
@@ -267,12 +273,6 @@ def _load(pins: Path, path: Path, wanted: set[str]) -> libbpf.Object:
         settings[offset : offset + size] = list(value.to_bytes(size, "little"))
     for program in set(opened.programs) - wanted:
         opened.skip(program)
-    opened.pin_maps(pins)
-    try:
-        opened.load()
-    except ProbeError:
-        opened.close()
-        raise
     return opened
 
 

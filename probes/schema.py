@@ -105,6 +105,21 @@ class Schema:
                 return offset, size
         raise ProbeError(f"find setting {name}", f"not in {section}")
 
+    def form(self, number: int) -> str:
+        """How a value of this type lies in memory, to be compared; "" for none.
+
+        Args:
+            number: Of the type, in this BTF.
+        """
+        return str(np.dtype(self._format(number))) if number else ""
+
+    def structs(self, ending: str, size: int) -> list[str]:
+        """Names of the structs of this many bytes whose name ends so, sorted."""
+        found = ((t.kind, t.name, t.size_or_type) for t in self._types)
+        return sorted(
+            n for kind, n, of in found if (kind, of) == (_STRUCT, size) and n.endswith(ending)
+        )
+
     def _find(self, kind: int, name: str) -> _Type:
         index = self._by_name.get((kind, name))
         if index is None:

@@ -41,7 +41,9 @@ class Accounts:
         self.longest_s = 0.0
         self.calls = self.in_sequences = 0
         # What another reader took while no daemon ran came in, too, and is lost.
-        self._base = self._submitted_and_not_waiting() - daemon.sensor.ring.taken
+        before = daemon.sensor.before
+        left = before.ring.waiting if before is not None and before.ring is not None else 0
+        self._base = self._submitted_and_not_waiting() - daemon.sensor.ring.taken - left
         self._told: Counter[str] = Counter()
 
     def count(self, counts: Counts, length_s: float, planned_s: float) -> None:

@@ -155,6 +155,7 @@ class Daemon:
         for one in touched:
             log.warning("containment.recovered", id=one.id, workload=one.target.workload)
         self.scan()
+        self.router.take_before()
         self.control.start()
         every = self.loop.every
         every(self.settings.window.length_s, self._on_window)
@@ -181,6 +182,9 @@ class Daemon:
         if self.sensor.fresh:
             log.info("probes.begun_anew", why="nothing of an earlier agent is in this kernel")
         self.health.integrity.begin(self.started_ns)
+        if (done := self.sensor.handover) is not None:
+            log.info("probes.handed_over", gap_ms=round(done.gap_ms, 3),
+                     took_ms=round(done.took_ms, 3), made_anew=list(done.changed))  # fmt: skip
         for note in self.sensor.notes:
             log.warning("probes.not_carried_over", what=note)
         try:
@@ -306,6 +310,7 @@ class Daemon:
             self.seen.forget(watcher.fresh)
             watcher.fresh.clear()
         self.counters.keep()
+        self.sensor.let_go_before(told=True)
         self._window_start_ns = now_ns
         self.tap.tick(now_ns)
 

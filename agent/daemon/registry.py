@@ -81,7 +81,7 @@ class Registry:
         """Go on with the numbers of a daemon that ran before on the same maps."""
         sensor = self.membership.sensor
         self._limit = sensor.schema.limit("MAX_WORKLOADS")
-        if sensor.resumed:
+        if not sensor.fresh:
             kept = _read_json(self.settings.paths.run / _ROLES_FILE)
             self._ids |= kept.get("workloads", {})
             self.membership.roles |= kept.get("roles", {})

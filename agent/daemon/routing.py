@@ -6,6 +6,8 @@ from collections import defaultdict
 from typing import TYPE_CHECKING
 
 from agent.log import log
+from collectors.records import Records
+from probes.errors import ProbeError
 
 if TYPE_CHECKING:
     from agent.daemon.daemon import Daemon
@@ -29,10 +31,28 @@ class Router:
     def take(self, batch: Batch) -> None:
         """Decode it, and hand each sighting to whom it concerns."""
         self._daemon.accounts.read += len(batch)
-        self.route(self._decoded(batch))
+        self.route(self._decoded(batch, self._daemon.records))
 
-    def _decoded(self, batch: Batch) -> list[Sighting]:
-        accounts, records = self._daemon.accounts, self._daemon.records
+    def take_before(self) -> None:
+        """Records that an earlier object left in a ring of its own, in its own layout."""
+        before = self._daemon.sensor.before
+        if before is None or before.ring is None:
+            return
+        try:
+            records = Records(before.schema)
+        except (KeyError, ProbeError) as error:
+            count = before.ring.waiting
+            self._daemon.accounts.read += count
+            self._daemon.accounts.lost["failed"] += count
+            log.error("records.failed", error=f"of the object before, {count} records: {error}")
+            return
+        while len(batch := before.ring.peek()):
+            self._daemon.accounts.read += len(batch)
+            self.route(self._decoded(batch, records))
+            before.ring.advance()
+
+    def _decoded(self, batch: Batch, records: Records) -> list[Sighting]:
+        accounts = self._daemon.accounts
         before = records.reader.rejected
         try:
             sightings = records.feed(batch)

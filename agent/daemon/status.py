@@ -55,6 +55,7 @@ class Status:
             "workloads": [self._workload(w) for w in daemon.watchers.values()],
             "sensors": self._sensors(),
             "probes": [probe.as_json() for probe in daemon.operator.probes.values()],
+            "handover": _handover(daemon),
             "stages": daemon.accounts.told(),
             "losses": self._losses(),
             "overhead": {
@@ -110,6 +111,19 @@ class Status:
             "contained": watcher.held(),
             "readings": {name: round(value, 3) for name, value in watcher.readings.items()},
         }
+
+
+def _handover(daemon: Daemon) -> dict[str, Any]:
+    """How the probes took over from another object at this start; empty where they did not."""
+    done = daemon.sensor.handover
+    if done is None:
+        return {}
+    return {
+        "gap_ms": round(done.gap_ms, 3),
+        "took_ms": round(done.took_ms, 3),
+        "made_anew": list(done.changed),
+        "not_carried_over": list(daemon.sensor.notes),
+    }
 
 
 def _progress(watcher: Watcher) -> dict[str, Any]:

@@ -30,6 +30,8 @@ def status_text(status: Mapping[str, Any], *, colour: bool = False) -> str:
     lost = {reason: count for reason, count in status.get("losses", {}).items() if count}
     lines = [("losses", facts(lost) or "none")]
     lines += [(name, facts(status[name]) or empty) for name, empty in _LINES if name in status]
+    if status.get("handover"):
+        lines.append(("hand-over", facts(status["handover"])))
     if any(status.get("control", {}).values()):
         lines.append(("control socket", facts(status["control"])))
     lines.append(("containments", _containments(status.get("containments", ()))))

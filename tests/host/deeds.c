@@ -41,6 +41,14 @@ static void calls(long count)
 		syscall(SYS_getppid);
 }
 
+static void paced(long count, long pause_us)
+{
+	while (count--) {
+		syscall(SYS_getppid);
+		usleep(pause_us);
+	}
+}
+
 static void execs(long count, char *program)
 {
 	char *const arguments[] = {program, "one", "two", NULL};
@@ -246,6 +254,8 @@ static int deed(int count, char **words)
 	gate();
 	if (!strcmp(what, "calls"))
 		calls(number);
+	else if (!strcmp(what, "paced"))
+		paced(number, each);
 	else if (!strcmp(what, "execs"))
 		execs(number, text);
 	else if (!strcmp(what, "read"))
