@@ -22,7 +22,7 @@ class Sighting:
 
     Attributes:
         kind: exec, exit, file, write, library, peer, listen, syscall, denied, name, title,
-            privilege, signal, shared, probe.
+            privilege, signal, shared, image, probe.
         item: Path, peer, listener, host name, call number or words, as verdicts write them.
         workload: Kernel id; 0: nobody asked to watch it.
         role: Kernel id of its role.

@@ -96,6 +96,8 @@ def _phrase(one: NovelItem) -> str:
         return "accepted a connection from " + one.item.removeprefix("accept ")
     if one.kind is ItemKind.PROBE and one.item == UNASKED:
         return "worked without being asked"
+    if one.reason.startswith("its program's file"):
+        return f"still runs {one.item}"
     for prefix, verb in _DEEDS.items():
         if one.kind in _SPOKEN and one.item.startswith(prefix):
             return verb + one.item.removeprefix(prefix)

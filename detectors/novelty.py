@@ -151,6 +151,10 @@ def _act(item: Item) -> Verdict:
 
 
 def _program(item: Item, known: Repertoire) -> Verdict:
+    if "unlinked" in item.marks:
+        return Level.MEDIUM, "its program's file was deleted while it runs", ("T1070.004", "T1036")
+    if "replaced" in item.marks:
+        return Level.LOW, "its program's file was replaced while it runs, as by an upgrade", ()
     if item.item in known.programs or known.other_role_knows(item):
         return Level.LOW, "another process of a program this workload already runs", ()
     return (Level.HIGH, "a program this workload never ran", ("T1059", "AML.T0050"))

@@ -26,7 +26,11 @@ MANY_PORTS: Final = 16
 """As many ephemeral ports of one address stand for any of them."""
 
 _FOLDER_KINDS: Final = frozenset({ItemKind.FILE, ItemKind.WRITE, ItemKind.LIBRARY, ItemKind.MODEL})
-_KEY_MARKS: Final = ("stdio-socket", "memfd", "deleted", "foreign", "anonymous", "mprotect")
+_KEY_MARKS: Final = (
+    *("stdio-socket", "memfd", "deleted", "foreign", "anonymous", "mprotect"),
+    *("kernel-name", "unlinked", "replaced", "uncaused", "stranger", "other-owner", "executable"),
+)
+"""What makes the same text another thing."""
 
 
 def key_of(item: Item) -> tuple[str, bool]:

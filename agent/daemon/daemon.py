@@ -275,6 +275,17 @@ class Daemon:
             elif found.restarted:
                 # Its first records come before its first window: they are judged as a start, too.
                 self.watchers[found.name].judge.phase = Phase.STARTUP
+        self._look_at_images(table)
+
+    def _look_at_images(self, table: ProcessTable) -> None:
+        for found in self.registry.workloads.values():
+            watcher, member = self.watchers[found.name], partial(self._member, found.id)
+            seen = watcher.images.look(table, found.pids, member, time.monotonic_ns())
+            if seen:
+                watcher.see(seen, self.membership.role_of)
+
+    def _member(self, number: int, pid: int) -> tuple[int, int]:
+        return self.membership.read().get(pid, (number, 0))
 
     def _watch(self, found: Found, table: ProcessTable) -> None:
         baseline = self.baselines.load(found.name)

@@ -16,6 +16,7 @@ _FOREIGN: Final = 510
 _TOLD_ENDS: Final = frozenset({"crash", "oom"})
 _KINDS: Final = {
     "exec": ItemKind.EXEC,
+    "image": ItemKind.EXEC,
     "file": ItemKind.FILE,
     "write": ItemKind.WRITE,
     "library": ItemKind.LIBRARY,
@@ -69,6 +70,6 @@ def _disguise(sighting: Sighting, exe: str) -> frozenset[str]:
     """What a process passes itself off as, by the name that it took or was started under."""
     if sighting.kind == "title":
         return disguise(sighting.item.removeprefix("set-name "), exe)
-    if sighting.kind == "exec" and sighting.arguments:
+    if sighting.kind in {"exec", "image"} and sighting.arguments:
         return disguise(sighting.arguments[0], "")
     return frozenset()

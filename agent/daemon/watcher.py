@@ -7,6 +7,7 @@ from typing import Any, Final
 
 from agent.config.schema import Settings
 from agent.daemon.hands import Action, Hands, unanswered
+from agent.daemon.images import Images
 from agent.daemon.items import item_of
 from agent.daemon.lineage import Lineage
 from agent.daemon.registry import Found
@@ -57,6 +58,7 @@ class Watcher:
     lost: int = 0
     memory: MemoryReader = field(default_factory=MemoryReader)
     cgroup: OwnCgroup = field(default_factory=OwnCgroup)
+    images: Images = field(default_factory=Images)
     readings: Mapping[str, float] = field(default_factory=dict)
     items: list[Item] = field(default_factory=list)
     fresh: list[bytes] = field(default_factory=list)

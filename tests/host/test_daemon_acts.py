@@ -110,6 +110,27 @@ def test_a_neighbour_that_is_ended_is_told(daemon: Daemon, server: Server) -> No
     assert rank(daemon.told("actor", f"kill SIGKILL -> {program}")) >= HIGH
 
 
+def test_a_program_that_is_deleted_while_it_runs_is_told(daemon: Daemon, server: Server) -> None:
+    program = daemon.at / "sleeper"
+    shutil.copy("/bin/sleep", program)
+    server.do(f"subprocess.Popen([{str(program)!r}, '60']); answer = 1")
+    daemon.told("actor", str(program))
+    program.unlink()
+    since = time.monotonic_ns()
+    verdict = daemon.told("actor", str(program), since)
+    assert rank(verdict) >= MEDIUM
+
+
+def test_arguments_of_a_kernel_thread_are_told_later(daemon: Daemon, server: Server) -> None:
+    disguised = "subprocess.Popen(['[kworker/0:1]', '60'], executable='/bin/sleep'); answer = 1"
+    since = time.monotonic_ns()
+    server.do(disguised)
+    program = str(Path("/bin/sleep").resolve())
+    verdict = daemon.told("actor", program, since)
+    reasons = [n["reason"] for n in verdict["novel"] if n["item"] == program]
+    assert any("thread of the kernel" in reason for reason in reasons)
+
+
 def test_a_crash_is_told_by_its_signal(daemon: Daemon, server: Server) -> None:
     server.do(CHILD.format(deed="os.kill(os.getpid(), 11)"))
     verdict = daemon.told("actor", "crash SIGSEGV")

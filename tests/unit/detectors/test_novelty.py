@@ -187,3 +187,27 @@ def test_any_text_is_judged_and_then_known(kind: ItemKind, text: str) -> None:
     assert novelty.assess(one, known) is not None
     known.add(one)
     assert novelty.assess(one, known) is None
+
+
+@pytest.mark.parametrize(
+    ("mark", "level"),
+    [("kernel-name", Level.HIGH), ("unlinked", Level.MEDIUM), ("replaced", Level.LOW)],
+)
+def test_a_known_program_in_another_shape_is_new(
+    known: Repertoire, mark: str, level: Level
+) -> None:
+    found = novelty.assess(item("exec", EXE, marks=(mark,)), known)
+    assert found is not None
+    assert found.level is level
+
+
+@pytest.mark.parametrize(
+    ("mark", "level"), [("stranger", Level.MEDIUM), ("other-owner", Level.HIGH)]
+)
+def test_a_strangers_segment_is_not_excused_by_its_own(
+    known: Repertoire, mark: str, level: Level
+) -> None:
+    known.add(item("file", "sysv shm private"))
+    found = novelty.assess(item("file", "sysv shm private", marks=(mark,)), known)
+    assert found is not None
+    assert found.level is level

@@ -1,0 +1,80 @@
+"""What no call tells: a program whose file went away while it runs, arguments overwritten."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from collectors.sightings import Sighting
+from detectors.names import disguise
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterator
+
+    from collectors.processes import Process, ProcessTable
+
+IMAGE: Final = "image"
+"""Kind of these sightings."""
+
+_MEMFD: Final = "/memfd:"
+
+
+@dataclass(slots=True)
+class Images:
+    """Compares at scans; tells each finding once in a process's life."""
+
+    _told: set[tuple[int, int, str]] = field(default_factory=set)
+
+    def look(
+        self,
+        table: ProcessTable,
+        pids: Collection[int],
+        member: Callable[[int], tuple[int, int]],
+        now_ns: int,
+    ) -> list[Sighting]:
+        """Return what is new among these processes.
+
+        Args:
+            table: Of a moment ago; who has ended since is left out.
+            pids: Of one workload.
+            member: Workload and role of a process, by the kernel's numbers.
+            now_ns: CLOCK_MONOTONIC.
+        """
+        found = []
+        self._told = {what for what in self._told if what[0] in pids}
+        for process in filter(None, map(table.get, sorted(pids))):
+            for mark in _findings(process):
+                what = (process.pid, process.start_ticks, mark)
+                if what not in self._told:
+                    self._told.add(what)
+                    found.append(_sighting(process, mark, member(process.pid), now_ns))
+        return found
+
+
+def _findings(process: Process) -> Iterator[str]:
+    if process.exe_deleted and not process.exe.startswith(_MEMFD):
+        # In its own mount namespace: what lies at that path here may be another program.
+        there = Path(f"/proc/{process.pid}/root{process.exe}").exists()
+        yield "replaced" if there else "unlinked"
+    if process.cmdline and disguise(process.cmdline[0], ""):
+        yield "overwritten"
+
+
+def _sighting(process: Process, mark: str, member: tuple[int, int], now_ns: int) -> Sighting:
+    return Sighting(
+        kind=IMAGE,
+        item=process.exe,
+        workload=member[0],
+        role=member[1],
+        time_ns=now_ns,
+        pid=process.pid,
+        ppid=process.ppid,
+        uid=process.uid or 0,
+        start_ns=process.start_time_ns,
+        cgroup=0,
+        comm=process.comm,
+        marks=frozenset({mark}),
+        arguments=tuple(process.cmdline),
+    )
