@@ -11,8 +11,7 @@ GUEST: Final = Path(__file__).with_name("guest")
 
 def compile_all() -> None:
     """Leave each in a build folder that travels with the checkout."""
-    eyes.build(eyes.DEEDS)
-    eyes.build(eyes.RINGS)
+    eyes.build_all()
     target, source = GUEST / "build/acts", GUEST / "acts.c"
     if target.exists() and target.stat().st_mtime >= source.stat().st_mtime:
         return

@@ -12,6 +12,11 @@ CHECKOUT: Final = Path(__file__).parents[2]
 SKIPPED: Final = 77
 """Exit status of a suite that does not apply here and said why: automake's."""
 
+_PYTEST: Final = "python -m pytest -q --tb=short --color=no"
+_OF_PROBES: Final = ("test_probes_*.py", "test_loader.py", "test_holding.py", "test_ring.py")
+_PROBES: Final = " ".join(f"tests/host/{name}" for name in _OF_PROBES)
+_NOT_PROBES: Final = " ".join(f"--ignore-glob='*/{name}'" for name in _OF_PROBES)
+
 _BEGIN: Final = re.compile(r"suite-begin (\w+) ([\d.]+)")
 _END: Final = re.compile(r"suite-end (\w+) (\d+) ([\d.]+)")
 _CUT: Final = (124, 137)  # timeout(1) ended it: asked, then killed
@@ -49,7 +54,8 @@ SUITES: Final[tuple[Suite, ...]] = (
         smoke="python tests/vm/guest/guard.py --seconds 0.05",
     ),
     Suite("live", "doctor --live sees each eye", "python tests/vm/live.py", 120),
-    Suite("host", "tests/host", "python -m pytest tests/host -q --tb=short --color=no", 1200),
+    Suite("probes", "tests/host, of the probes", f"{_PYTEST} {_PROBES}", 900),
+    Suite("daemon", "tests/host, the rest", f"{_PYTEST} tests/host {_NOT_PROBES}", 3600),
     Suite(
         "systemd", "the unit starts, crashes, restarts, stops", "sh tests/vm/unit.sh", 240,
         systemd=True, smoke="sh tests/vm/unit.sh",
