@@ -5,11 +5,14 @@
  * asked for before it is read: libbpf poisons the reading instruction, and a verifier that
  * reaches it refuses the whole object.
  *
- * What a verifier asks of code elsewhere, with no line here to carry it:
+ * What a kernel asks of code elsewhere, with no line here to carry it:
  * - From 6.12 (kernel commit 5d99e198be27) an LSM program's result must provably lie in
  *   [-4095, 0]: constants on branches.
  * - 6.1 and 6.12 forget a bound that was compared as signed, and 6.1 the answer of a
  *   NULL check carried over other branches: masks behind barrier_var(), and an early return.
+ * - From 5.12 (kernel commit bc235cdb423a) until 6.2 a look-up in task storage fails while a
+ *   preempted one is under way on this CPU: whoever must not miss a member asks the list by
+ *   process, too (guard.bpf.c).
  */
 #ifndef INFERWARD_COMPAT_BPF_H
 #define INFERWARD_COMPAT_BPF_H
@@ -17,6 +20,7 @@
 #include "vmlinux.h"
 #include <bpf/bpf_core_read.h>
 #include <bpf/bpf_helpers.h>
+#include "events.h"
 
 /* Since 4.19 (kernel commit 73a09dd94377): this open made the file. */
 #define FMODE_CREATED_BIT 0x100000
@@ -37,6 +41,33 @@ static __always_inline __u32 victim_tgid(__u64 argument)
 	struct task_struct *task = (void *)argument;
 
 	return argument >> 32 ? BPF_CORE_READ(task, tgid) : argument;
+}
+
+/* Which namespace a descriptor of nsfs stands for, by the kernel's own name for it: its number
+ * moved in 6.18 (kernel commit 4055526d3574), its name never did.
+ */
+static __always_inline __u32 namespace_named(struct ns_common *namespace)
+{
+	char name[8] = {};
+
+	bpf_probe_read_kernel_str(name, sizeof(name), BPF_CORE_READ(namespace, ops, name));
+	switch (name[0]) {
+	case 'm':
+		return NAMESPACE_MOUNT;
+	case 'p':
+		return NAMESPACE_PID;
+	case 'n':
+		return NAMESPACE_NET;
+	case 'i':
+		return NAMESPACE_IPC;
+	case 'c':
+		return NAMESPACE_CGROUP;
+	case 't':
+		return NAMESPACE_TIME;
+	case 'u':
+		return name[1] == 't' ? NAMESPACE_UTS : NAMESPACE_USER;
+	}
+	return 0;
 }
 
 /* io_uring's submission tracepoint was io_uring_submit_sqe until 6.3 (kernel commit 2ad57931db64

@@ -35,9 +35,7 @@ struct {
 	__type(value, __u8);
 } sensitive __weak SEC(".maps");
 
-/* 0: nobody watches it. Until 6.2 a look-up in task storage fails while a preempted one
- * is under way on this CPU: the list by process answers then.
- */
+/* 0: nobody watches it. Asks twice: task storage may not answer, see compat.bpf.h. */
 static __always_inline __u32 workload_of(struct task_struct *task)
 {
 	struct task_state *state = task_watched(task);

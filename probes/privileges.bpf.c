@@ -71,33 +71,6 @@ __noinline int rights_changed(__u32 cause)
 	return 0;
 }
 
-/* Which namespace a descriptor of nsfs stands for, by the kernel's own name for it: its number
- * moved in 6.18 (kernel commit 4055526d3574), its name never did.
- */
-static __always_inline __u32 namespace_named(struct ns_common *namespace)
-{
-	char name[8] = {};
-
-	bpf_probe_read_kernel_str(name, sizeof(name), BPF_CORE_READ(namespace, ops, name));
-	switch (name[0]) {
-	case 'm':
-		return NAMESPACE_MOUNT;
-	case 'p':
-		return NAMESPACE_PID;
-	case 'n':
-		return NAMESPACE_NET;
-	case 'i':
-		return NAMESPACE_IPC;
-	case 'c':
-		return NAMESPACE_CGROUP;
-	case 't':
-		return NAMESPACE_TIME;
-	case 'u':
-		return name[1] == 't' ? NAMESPACE_UTS : NAMESPACE_USER;
-	}
-	return 0;
-}
-
 /* As clone(2) and setns(2) number them, and as events.h does. */
 static __always_inline __u32 namespace_kinds(__u64 flags)
 {
