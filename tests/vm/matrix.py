@@ -101,7 +101,7 @@ def notes(rows: Sequence[Row]) -> str:
     """Return what the cells have no room for."""
     lines = []
     for row in rows:
-        lines.append(f"{row.release}: {row.report['words'] or 'no answer'}")
+        lines.append(f"{row.release}: {row.report['words'] or row.tier}")
         for outcome in row.outcomes:
             lines.append(f"  {outcome.suite.name}: {outcome.words}")
             lines += [f"    not run here: {why}" for why in outcome.skips]

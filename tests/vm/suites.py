@@ -62,9 +62,11 @@ SUITES: Final[tuple[Suite, ...]] = (
     ),
 )  # fmt: skip
 REFUSAL: Final[tuple[Suite, ...]] = (
-    LOAD,
-    Suite("refusal", "refuses in one sentence", "python tests/vm/refusal.py", 120),
-)
+    Suite(
+        "refusal", "refuses in one sentence", "python tests/vm/refusal.py", 120,
+        smoke="python tests/vm/refusal.py",
+    ),
+)  # fmt: skip
 
 
 @dataclass(slots=True)
