@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import NamedTuple
@@ -19,6 +19,9 @@ from collectors.cgroups import Place, parse_place
 from collectors.procfs import Listener, MappedFile, OpenFile, ReadCounts, Source
 
 NS_PER_TICK = 1_000_000_000 // os.sysconf("SC_CLK_TCK")
+FACTS_NS = 60_000_000_000  # what was read of a settled process is believed this long
+# Change with an exec alone, or by the process's own will (a title), which is a hint anyway.
+_CARRIED = ("exe", "_exe_link", "exe_id", "cmdline", "line", "place", "uid")
 
 
 class FileId(NamedTuple):
@@ -43,6 +46,8 @@ class Process:
     threads: int
     kernel: bool  # a kernel thread: no executable, no user memory
     source: Source = field(repr=False, compare=False)
+    virtual_bytes: int = field(default=0, compare=False)  # address space: grows as it maps
+    fresh_until_ns: int = field(default=0, repr=False, compare=False)  # as its facts, BOOTTIME
 
     @property
     def identity(self) -> tuple[int, int]:
@@ -94,6 +99,11 @@ class Process:
         )
 
     @cached_property
+    def line(self) -> str:
+        """Its arguments joined by spaces: what rules are held against, again and again."""
+        return " ".join(self.cmdline)
+
+    @cached_property
     def place(self) -> Place:
         """Cgroups, unit and container."""
         return parse_place(self._read("cgroup", procfs.SMALL_LIMIT))
@@ -128,6 +138,11 @@ class Process:
         Reading it walks the address space: about 1 ms for a large Python server.
         """
         return procfs.parse_maps(self._read("maps", procfs.MAPS_LIMIT))
+
+    @cached_property
+    def mapped_names(self) -> frozenset[str]:
+        """Last parts of the mapped files' paths: what rules ask for."""
+        return frozenset(file.name for file in self.mapped)
 
     @cached_property
     def libraries(self) -> tuple[MappedFile, ...]:
@@ -266,11 +281,16 @@ class ProcessTable:
         return children
 
 
-def snapshot(root: str = "/proc") -> ProcessTable:
+def snapshot(
+    root: str = "/proc", before: ProcessTable | None = None, ran: Collection[int] = ()
+) -> ProcessTable:
     """Read the processes of this host: one small file each, about 15 us per process.
 
     Args:
         root: A mounted procfs, or a directory laid out like one.
+        before: An earlier snapshot: what it read of a program is taken over until the process is
+            twice as old, 60 s at most. Libraries, open files and ports are read anew.
+        ran: Processes known to have run a new program since: nothing is taken over for them.
     """
     source = Source(root)
     time_ns = time.clock_gettime_ns(time.CLOCK_BOOTTIME)
@@ -284,7 +304,22 @@ def snapshot(root: str = "/proc") -> ProcessTable:
             source.counts.failed += 1
             continue
         kernel = bool(stat.flags & procfs.PF_KTHREAD)
-        found[pid] = Process(
-            pid, stat.start_ticks, stat.ppid, stat.comm, stat.threads, kernel, source
-        )
+        age_ns = max(0, time_ns - stat.start_ticks * NS_PER_TICK)
+        process = found[pid] = Process(
+            pid, stat.start_ticks, stat.ppid, stat.comm, stat.threads, kernel, source,
+            stat.virtual_bytes, time_ns + min(age_ns, FACTS_NS),
+        )  # fmt: skip
+        known = before.get(pid) if before is not None and pid not in ran else None
+        if known is not None:
+            _take_over(process, known, time_ns)
     return ProcessTable(time_ns, found, source)
+
+
+def _take_over(process: Process, known: Process, time_ns: int) -> None:
+    """Give a process what was read of it before, while that is believed."""
+    same = known.identity == process.identity and known.comm == process.comm
+    if not same or time_ns >= known.fresh_until_ns:
+        return
+    # Into the instance, where cached_property looks; the fields of a frozen class stay frozen.
+    kept = {name: known.__dict__[name] for name in _CARRIED if name in known.__dict__}
+    process.__dict__.update(kept, fresh_until_ns=known.fresh_until_ns)

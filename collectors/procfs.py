@@ -93,7 +93,7 @@ def text(data: bytes) -> str:
 class Stat(NamedTuple):
     """The fields of `/proc/PID/stat` that are used here.
 
-    Times are in clock ticks, resident memory in pages.
+    Times are in clock ticks, resident memory in pages, virtual memory in bytes.
     """
 
     comm: str
@@ -104,6 +104,7 @@ class Stat(NamedTuple):
     cpu_ticks: int
     threads: int
     start_ticks: int
+    virtual_bytes: int
     resident_pages: int
 
 
@@ -126,6 +127,7 @@ def parse_stat(data: bytes) -> Stat | None:
             cpu_ticks=int(fields[11]) + int(fields[12]),
             threads=int(fields[17]),
             start_ticks=int(fields[19]),
+            virtual_bytes=int(fields[20]),
             resident_pages=int(fields[21]),
         )
     except ValueError:

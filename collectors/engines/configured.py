@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
@@ -27,9 +26,10 @@ class ConfiguredWorkload:
     def meets(self, process: Process, images: Images) -> bool:
         """Return whether every given condition holds."""
         # Cheapest first: `all` stops at the first condition that fails.
-        order = sorted(self.match, key=MATCH_KEYS.index)
-        return bool(order) and all(
-            _CONDITIONS[key](process, self.match[key], images) for key in order
+        return bool(self.match) and all(
+            _CONDITIONS[key](process, self.match[key], images)
+            for key in MATCH_KEYS
+            if key in self.match
         )
 
     @property
@@ -53,7 +53,7 @@ def _unit(process: Process, asked: str | int, _: Images) -> bool:
 
 
 def _cmdline(process: Process, asked: str | int, _: Images) -> bool:
-    return bool(re.search(str(asked), " ".join(process.cmdline)))
+    return bool(match.compiled(str(asked)).search(process.line))
 
 
 # Cheapest first.

@@ -16,10 +16,12 @@ from collectors.procfs import ReadCounts, read
 _INTERPRETER = re.compile(r"(python|pypy)[0-9.]*[a-z]?")
 _WITH_VALUE = frozenset({"-W", "-X", "--check-hash-based-pycs"})
 _CONFIG_LIMIT = 4 << 20
+_REMEMBERED_LINE = 4096  # characters: of what a process chose, no more is kept beyond its life
 
 
 @lru_cache(maxsize=1024)
-def _compiled(pattern: str) -> re.Pattern[str]:
+def compiled(pattern: str) -> re.Pattern[str]:
+    """Return a rule's regular expression; `re` itself forgets after 512."""
     return re.compile(pattern)
 
 
@@ -28,9 +30,16 @@ def program(process: Process) -> tuple[str, str]:
 
     Returns ("", "") when the executable is no interpreter: only then is argv[1] a program.
     """
-    if not _INTERPRETER.fullmatch(process.exe_name):
+    if len(process.line) > _REMEMBERED_LINE:
+        return _program.__wrapped__(process.exe_name, process.cmdline)
+    return _program(process.exe_name, process.cmdline)
+
+
+@lru_cache(maxsize=1024)  # every rule asks for it at every look
+def _program(exe_name: str, cmdline: tuple[str, ...]) -> tuple[str, str]:
+    if not _INTERPRETER.fullmatch(exe_name):
         return "", ""
-    arguments = list(process.cmdline[1:])
+    arguments = list(cmdline[1:])
     while arguments:
         first = arguments.pop(0)
         if first == "-m" and arguments:
@@ -90,7 +99,7 @@ def holds(when: When, process: Process, images: Images) -> bool:
     """Return whether every given condition holds; the dear ones are looked at last."""
     return (
         _names(when, process)
-        and (not when.unit or bool(_compiled(when.unit).search(process.unit)))
+        and (not when.unit or bool(compiled(when.unit).search(process.unit)))
         and (not when.image or image_matches(when.image, images.of(process.container)[0]))
         and (not when.library or library_mapped(when.library, process))
         and (not when.device or _device_open(when.device, process))
@@ -103,17 +112,17 @@ def holds(when: When, process: Process, images: Images) -> bool:
 def _names(when: When, process: Process) -> bool:
     if when.exe and not any(fnmatchcase(process.exe_name, glob) for glob in when.exe):
         return False
-    if when.exe_path and not _compiled(when.exe_path).search(process.exe):
+    if when.exe_path and not compiled(when.exe_path).search(process.exe):
         return False
     if when.program or when.arguments:
         name, rest = program(process)
         if when.program and not any(_program_is(name, glob) for glob in when.program):
             return False
-        if when.arguments and not _compiled(when.arguments).search(rest):
+        if when.arguments and not compiled(when.arguments).search(rest):
             return False
-    if when.title and not _compiled(when.title).search(next(iter(process.cmdline), "")):
+    if when.title and not compiled(when.title).search(next(iter(process.cmdline), "")):
         return False
-    return not when.cmdline or bool(_compiled(when.cmdline).search(" ".join(process.cmdline)))
+    return not when.cmdline or bool(compiled(when.cmdline).search(process.line))
 
 
 def _program_is(name: str, glob: str) -> bool:
@@ -122,8 +131,8 @@ def _program_is(name: str, glob: str) -> bool:
 
 def library_mapped(patterns: tuple[str, ...], process: Process) -> bool:
     """Return whether a mapped file's name matches one of these regular expressions."""
-    expressions = [_compiled(pattern) for pattern in patterns]
-    return any(found.search(file.name) for file in process.mapped for found in expressions)
+    names = process.mapped_names
+    return any(any(map(compiled(pattern).search, names)) for pattern in patterns)
 
 
 def image_matches(globs: tuple[str, ...], image: str) -> bool:
@@ -141,4 +150,4 @@ def _device_open(globs: tuple[str, ...], process: Process) -> bool:
 
 def _file_held(patterns: tuple[str, ...], process: Process) -> bool:
     paths = [file.path for file in process.mapped] + [file.target for file in process.open_files]
-    return any(_compiled(pattern).search(path) for path in paths for pattern in patterns)
+    return any(compiled(pattern).search(path) for path in paths for pattern in patterns)

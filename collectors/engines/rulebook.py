@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
+from functools import lru_cache
 from pathlib import Path
 
 from collectors.engines import match, naming, schema
@@ -19,6 +20,7 @@ from collectors.processes import Process, ProcessTable
 
 THRESHOLD = 50  # points; origin: one certain clue, or a mapped runtime and two circumstances
 RECHECK_NS = 60_000_000_000  # a settled process is looked at again after this long
+UNCHANGED_NS = 10 * RECHECK_NS  # if it is surely recognised, or surely nothing, and mapped no more
 
 # They start servers and hold their cgroup, and are none themselves.
 HOSTS = (
@@ -59,6 +61,16 @@ class _Judged:
     why: tuple[Evidence, ...]
     shape: tuple[object, ...]  # changes with an exec
     until_ns: int
+    sure: bool  # it is one, or nothing about it speaks for one
+    virtual_bytes: int
+    scored_ns: int
+
+    def holds(self, process: Process, shape: tuple[object, ...], now_ns: int) -> bool:
+        """Whether a look would find the same: libraries come with address space."""
+        if self.shape != shape:
+            return False
+        same = self.sure and self.virtual_bytes == process.virtual_bytes
+        return now_ns < self.until_ns or (same and now_ns < self.scored_ns + UNCHANGED_NS)
 
 
 @dataclass(slots=True)
@@ -192,19 +204,24 @@ class Rulebook:
     def _judge(self, process: Process, table: ProcessTable) -> _Judged:
         """Return what a process is by points; engine "" below the threshold.
 
-        A young process is judged again each time its age doubles: libraries come with imports.
+        A young process is judged again each time its age doubles: libraries come with imports. One
+        that mapped nothing since need not be, unless it is in doubt: it may yet listen.
         """
         shape = (process.comm, process.exe, process.cmdline)
         known = self._judged.get(process.identity)
-        if known is not None and known.shape == shape and table.time_ns < known.until_ns:
+        if known is not None and known.holds(process, shape, table.time_ns):
             return known
         age_ns = max(0, table.time_ns - process.start_time_ns)
         until_ns = table.time_ns + min(age_ns, RECHECK_NS)
-        best = ("", ()) if process.kernel else self._score(process)
-        judged = self._judged[process.identity] = _Judged(*best, shape, until_ns)
+        best, spoke = (("", ()), False) if process.kernel else self._score(process)
+        sure = bool(best[0]) or not spoke
+        judged = self._judged[process.identity] = _Judged(
+            *best, shape, until_ns, sure, process.virtual_bytes, table.time_ns
+        )
         return judged
 
-    def _score(self, process: Process) -> tuple[str, tuple[Evidence, ...]]:
+    def _score(self, process: Process) -> tuple[tuple[str, tuple[Evidence, ...]], bool]:
+        """Return engine and evidence, and whether the process itself spoke for any."""
         shared: list[Evidence] = []
         own: dict[str, list[Evidence]] = {}
         itself: set[str] = set()
@@ -217,7 +234,7 @@ class Rulebook:
                     if not circumstance:
                         itself.add(engine.name)
             if not itself:
-                return "", ()
+                return ("", ()), False
         best: tuple[str, tuple[Evidence, ...]] = ("", ())
         most = THRESHOLD - 1
         # "generic" comes last: with equal points the engine's own name says more.
@@ -226,7 +243,7 @@ class Rulebook:
             points = sum(evidence.points for evidence in why)
             if points > most:
                 best, most = (name, why), points
-        return best
+        return best, True
 
     def _clues(self, *, circumstance: bool) -> Iterator[tuple[Engine, Clue]]:
         return (
@@ -240,13 +257,13 @@ class Rulebook:
         owner = {root.pid: n for n, group in enumerate(groups) for root in group.roots}
         members: list[set[int]] = [set() for _ in groups]
         rest: list[Process] = []
+        nearest = _nearest(owner, table)
         for process in table:
-            line = (process, *table.ancestry(process.pid))
-            nearest = next((owner[above.pid] for above in line if above.pid in owner), None)
-            if nearest is None:
+            n = nearest[process.pid]
+            if n is None:
                 rest.append(process)
             else:
-                members[nearest].add(process.pid)
+                members[n].add(process.pid)
         for cgroup, n in _owned_cgroups(groups, table).items():
             members[n] |= {p.pid for p in rest if not p.kernel and within(p.cgroup, cgroup)}
         return members
@@ -257,7 +274,27 @@ def _may_lead(process: Process) -> bool:
     if process.kernel or process.pid == 1:
         return False
     names = (process.exe_name, match.program(process)[0].rpartition("/")[2])
-    return not any(fnmatchcase(name, glob) for name in names if name for glob in HOSTS + WRAPPERS)
+    return not any(_named_among(name, HOSTS + WRAPPERS) for name in names)
+
+
+@lru_cache(maxsize=4096)  # a host runs a few hundred programs, asked for at every look
+def _named_among(name: str, globs: tuple[str, ...]) -> bool:
+    return bool(name) and any(fnmatchcase(name, glob) for glob in globs)
+
+
+def _nearest(owner: Mapping[int, int], table: ProcessTable) -> dict[int, int | None]:
+    """Return for each process the group that it or its nearest parent leads; None without one."""
+    found: dict[int, int | None] = dict(owner)
+    for process in table:
+        line: list[int] = []
+        above: Process | None = process
+        while above is not None and above.pid not in found:
+            found[above.pid] = None  # parents read late may form a circle: it ends here
+            line.append(above.pid)
+            above = table.get(above.ppid)
+        n = None if above is None else found[above.pid]
+        found |= dict.fromkeys(line, n)
+    return found
 
 
 def _topmost(found: Sequence[Process], table: ProcessTable) -> list[Process]:
@@ -285,6 +322,6 @@ def _owned_cgroups(groups: Sequence[_Group], table: ProcessTable) -> dict[str, i
             if owned.setdefault(root.cgroup, n) != n:
                 shared.add(root.cgroup)
     for process in table:
-        if owned and any(fnmatchcase(process.exe_name, glob) for glob in HOSTS):
+        if owned and _named_among(process.exe_name, HOSTS):
             shared |= {cgroup for cgroup in owned if within(process.cgroup, cgroup)}
     return {cgroup: n for cgroup, n in owned.items() if cgroup not in shared}
