@@ -101,6 +101,8 @@ FEATURES: Final[tuple[Feature, ...]] = (
 
 NAMES: Final[tuple[str, ...]] = tuple(feature.name for feature in FEATURES)
 
+_COLUMNS: Final = {name: at for at, name in enumerate(NAMES)}
+
 
 def vector(readings: Mapping[str, float]) -> NDArray[np.float64]:
     """Order readings as FEATURES.
@@ -111,10 +113,16 @@ def vector(readings: Mapping[str, float]) -> NDArray[np.float64]:
     Raises:
         FeatureError: an unknown name, an infinity, or a negative value.
     """
-    unknown = [name for name in readings if name not in NAMES]
+    row = np.full(len(NAMES), np.nan)
+    unknown = []
+    for name, value in readings.items():
+        at = _COLUMNS.get(name)
+        if at is None:
+            unknown.append(name)
+        else:
+            row[at] = value
     if unknown:
         raise FeatureError("unknown names " + ", ".join(sorted(unknown)))
-    row = np.array([readings.get(name, np.nan) for name in NAMES], dtype=np.float64)
     if np.isinf(row).any() or (row < 0).any():
         raise FeatureError("readings must be finite and not negative")
     return row

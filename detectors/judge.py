@@ -194,7 +194,10 @@ class Judge:
             e_value=evidence if p_values else None,
             budget_spent=spent,
             features=shares,
-            grams=self.baseline.sequences.surprising(window.grams, MAX_GRAMS),
+            # Nobody is told of an ordinary window, and most are.
+            grams=self.baseline.sequences.surprising(window.grams, MAX_GRAMS)
+            if level > Level.INFO or self.baseline.sequences.unseen_in(window.grams)
+            else (),
         )
 
     def _statistical(self, evidence: float, spent: float) -> Level:

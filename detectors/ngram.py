@@ -64,6 +64,7 @@ class NgramModel:
     max_words: int = MAX_WORDS
     _orders: tuple[_Order, ...] | None = None
     _latest: tuple[Words, Floats] | None = None
+    _asked: tuple[Words, NDArray[np.bool_]] | None = None
 
     def learn(self, words: Words, counts: Counts) -> None:
         """Add 7-gram counts.
@@ -78,12 +79,17 @@ class NgramModel:
         _check(words, counts)
         if not len(words):
             return
-        self.words, self.counts = merge(
-            np.concatenate([self.words, words]), np.concatenate([self.counts, counts])
-        )
+        at, known = find(self.words, words)
+        if known.all():  # as nearly always, once it knows its loop: nothing is sorted then
+            more = np.bincount(at, weights=counts, minlength=len(self.words))
+            self.counts = self.counts + more.astype(np.uint64)  # exact as in `merge`
+        else:
+            self.words, self.counts = merge(
+                np.concatenate([self.words, words]), np.concatenate([self.counts, counts])
+            )
         if len(self.words) > self.max_words:
             self._drop_rarest()
-        self._orders = self._latest = None
+        self._orders = self._latest = self._asked = None
 
     def _drop_rarest(self) -> None:
         kept = np.sort(np.argsort(self.counts, kind="stable")[-self.max_words :])
@@ -96,7 +102,9 @@ class NgramModel:
 
     def knows(self, words: Words) -> NDArray[np.bool_]:
         """Return, per word, whether it was learnt. Shape as given."""
-        return contains(self.words, words)
+        if self._asked is None or self._asked[0] is not words:
+            self._asked = (words, contains(self.words, words))
+        return self._asked[1]
 
     def surprisal(self, words: Words) -> Floats | None:
         """Return how surprising each word's newest call is after the six before it.

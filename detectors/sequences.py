@@ -104,6 +104,13 @@ class Sequences:
             surprisal = np.full(len(grams.words), STRANGER_BITS)
         return surprisal, model.knows(grams.words)
 
+    def unseen_in(self, grams: Iterable[Grams]) -> bool:
+        """Whether any 7-gram was never learnt, by roles that have a model."""
+        return any(
+            one.role in self.models and not self.models[one.role].knows(one.words).all()
+            for one in grams
+        )
+
     def surprising(self, grams: Iterable[Grams], limit: int) -> tuple[SurprisingGram, ...]:
         """Return the most surprising 7-grams, unseen ones first. Changes nothing."""
         found: list[SurprisingGram] = []
