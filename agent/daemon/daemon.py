@@ -21,6 +21,7 @@ from agent.daemon.handlers import Handlers
 from agent.daemon.hands import Hands
 from agent.daemon.health import Health
 from agent.daemon.lineage import Lineage
+from agent.daemon.looks import Looks
 from agent.daemon.loop import Loop
 from agent.daemon.membership import Membership
 from agent.daemon.notify import notify
@@ -49,7 +50,7 @@ from agent.ship.shipper import Shipper
 from agent.store import Store
 from collectors.counters import Counters, Counts
 from collectors.engines.rulebook import Rulebook
-from collectors.processes import ProcessTable, snapshot
+from collectors.processes import ProcessTable
 from collectors.records import Records
 from collectors.sightings import Sighting
 from detectors.assessment import BaselineState
@@ -68,9 +69,6 @@ HEALTH_S: Final = 5.0
 GPU_S: Final = 10.0
 MARK_S: Final = 60.0
 """Between looks for secret files that are new, or new files under their old names."""
-
-RESCAN_S: Final = 1.0
-"""At most this often for programs nobody watches: a host that compiles starts hundreds a second."""
 
 MAX_BATCHES: Final = 8
 _FIXED: Final = ("paths", "window", "store", "ship", "central")
@@ -145,7 +143,7 @@ class Daemon:
         self.offset_ns = time.time_ns() - time.monotonic_ns()
         self.artifacts = Artifacts(settings.paths.state / "ledger.db", self.offset_ns)
         self._window_start_ns = time.monotonic_ns()
-        self._scanned_s = 0.0
+        self.looks = Looks()
 
     def run(self) -> None:
         """Start, go round, stop in order."""
@@ -254,7 +252,7 @@ class Daemon:
                 break
             self.router.take(batch)
             self.sensor.ring.advance()
-        if self.router.unwatched_exec and time.monotonic() - self._scanned_s > RESCAN_S:
+        if self.router.unwatched_exec and self.looks.affordable:
             self.scan()
 
     def _knows(self, sighting: Sighting) -> bool:
@@ -266,9 +264,9 @@ class Daemon:
 
     def scan(self) -> None:
         """Look for workloads, and watch the new ones."""
-        self.router.unwatched_exec, self._scanned_s = False, time.monotonic()
-        table = snapshot()
-        self.registry.refresh(table, never=(os.getpid(), os.getppid()))
+        self.router.unwatched_exec = False
+        with self.looks.look() as table:
+            self.registry.refresh(table, never=(os.getpid(), os.getppid()))
         for found in self.registry.workloads.values():
             if found.name not in self.watchers:
                 self._watch(found, table)

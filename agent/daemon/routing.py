@@ -70,6 +70,7 @@ class Router:
         daemon, went, lost = self._daemon, self._daemon.accounts.went, self._daemon.accounts.lost
         daemon.accounts.sightings += len(sightings)
         daemon.operator.depart(sightings)
+        daemon.looks.ran.update(s.pid for s in sightings if s.kind == "exec")
         by_workload: dict[int, list[Sighting]] = defaultdict(list)
         for sighting in sightings:
             by_workload[sighting.workload].append(sighting)
