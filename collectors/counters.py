@@ -5,9 +5,10 @@ already told is kept in a file in the run directory, which lives as long as the
 kernel's maps do: after `kill -9`, the next reading goes on from there.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, BinaryIO, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,7 +19,7 @@ from probes.loader import Sensor
 from probes.maps import BpfMap
 from probes.schema import Schema
 
-_FILE: Final = "counted.npz"
+_FILE: Final = "counted.npy"
 _NOBODYS: Final = 0  # no map has this id
 _EVICT_ABOVE: Final = 0.75  # share of the map's room
 _TABLES: Final = ("totals", "losses", "file_bytes", "peer_bytes", "peer_connections")
@@ -26,6 +27,7 @@ _TABLES: Final = ("totals", "losses", "file_bytes", "peer_bytes", "peer_connecti
 _SEQUENCE_DTYPE: Final = np.dtype(
     [("workload", "<u4"), ("role", "<u2"), ("word", "<u8"), ("count", "<u8")]
 )
+_INDEX_DTYPE: Final = np.dtype([("name", "S32"), ("id", "<u4"), ("length", "<u4"), ("used", "<u4")])
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,9 +95,9 @@ class Counters:
     def _kept(self) -> dict[str, NDArray[Any]]:
         """What was told last, and of which maps; empty if nobody wrote it down."""
         try:
-            with np.load(self._run / _FILE, allow_pickle=False) as kept:
-                return dict(kept)
-        except (OSError, ValueError, KeyError, EOFError):
+            with (self._run / _FILE).open("rb") as file:
+                return read_kept(file)
+        except (OSError, ValueError, IndexError, EOFError):
             return {}
 
     def _resume(self, kept: dict[str, NDArray[Any]]) -> None:
@@ -182,16 +184,54 @@ class Counters:
         A process killed before this tells it again, and one killed after it does not.
         """
         self._run.mkdir(parents=True, exist_ok=True)
+        ids = {name: self._sensor.maps[name].id for name in (*self._tables, "grams")}
+        tables = zip(self._tables, np.split(self._slots, self._splits), strict=True)
         # One file: what belongs together is replaced together.
         fresh = self._run / f"{_FILE}.new"
         with fresh.open("wb") as file:
-            np.savez(file, allow_pickle=False, **self._told())
+            write_kept(file, ids, dict(tables), self._grams)
         fresh.replace(self._run / _FILE)
 
-    def _told(self) -> dict[str, Any]:
-        ids = {f"id.{n}": np.uint32(self._sensor.maps[n].id) for n in (*self._tables, "grams")}
-        tables = zip(self._tables, np.split(self._slots, self._splits), strict=True)
-        return {**ids, **dict(tables), "grams": self._grams}
+
+def write_kept(
+    file: BinaryIO,
+    ids: Mapping[str, int],
+    tables: Mapping[str, NDArray[np.uint64]],
+    grams: NDArray[np.void],
+) -> None:
+    """Write what was told, without zeros: of thirty thousand counters some hundred are in use.
+
+    Args:
+        file: Opened for writing.
+        ids: Of the maps that tables and grams were read from, by name.
+        tables: By name; each shape (entries,).
+        grams: As in `Counts`.
+    """
+    used = {name: np.flatnonzero(table) for name, table in tables.items()}
+    index = [(n, ids[n], len(tables.get(n, ())), len(used.get(n, ()))) for n in ids]
+    at = np.concatenate(list(used.values()))
+    values = np.concatenate([tables[name][places] for name, places in used.items()])
+    for each in (np.array(index, _INDEX_DTYPE), at, values, grams):
+        np.save(file, each, allow_pickle=False)
+
+
+def read_kept(file: BinaryIO) -> dict[str, NDArray[Any]]:
+    """Return what `write_kept` wrote: tables and `grams` by name, each map's id as `id.NAME`.
+
+    Raises:
+        ValueError, IndexError or EOFError: the file is damaged, or another version's.
+    """
+    index, at, values, grams = (np.load(file, allow_pickle=False) for _ in range(4))
+    kept: dict[str, NDArray[Any]] = {"grams": grams}
+    start = 0
+    for raw, number, length, used in index.tolist():
+        name, chosen = raw.decode(), slice(start, start + used)
+        kept[f"id.{name}"] = np.array(number)
+        if name not in kept:
+            kept[name] = np.zeros(length, np.uint64)
+            kept[name][at[chosen]] = values[chosen]
+        start += used
+    return kept
 
 
 def _grams(each: BpfMap, key: np.dtype[np.void]) -> NDArray[np.void]:
