@@ -1,56 +1,40 @@
-"""What a system call costs: the BPF program's own time, and a tight loop off and on."""
+"""What a system call costs: the BPF program's own time, and two C programs off and on."""
 
 import json
-import subprocess
+import math
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
+from statistics import median
 
-from tests.bench.figures import (
-    AT_MOST,
-    Alternation,
-    Figure,
-    Goal,
-    effect,
-    floor,
-)
-from tests.bench.rig import HERE, Rig, run
+from tests.bench.deeds import Program, empty
+from tests.bench.figures import AT_LEAST, AT_MOST, Figure, Goal, unmeasured
+from tests.bench.rig import Rig, run
 from tests.demo.commands import CommandError, wait_for
 
-CALLS = 1_000_000
 STATS = Path("/proc/sys/kernel/bpf_stats_enabled")
 NAME = "loop"
-
-
-class Loop:
-    """The C program that makes calls, running and idle until asked."""
-
-    def __init__(self, directory: Path) -> None:
-        """Compile and start it."""
-        program = directory / "syscall_loop"
-        if not program.exists():
-            run("gcc", "-O2", "-Wall", "-Wextra", "-o", program, HERE / "syscall_loop.c")
-        self.process = subprocess.Popen(
-            [program], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, bufsize=1
-        )
-
-    def ns_per_call(self, calls: int = CALLS) -> float:
-        """Make the calls; returns nanoseconds per call."""
-        if not self.process.stdin or not self.process.stdout:
-            raise RuntimeError("started with pipes")
-        self.process.stdin.write(f"{calls}\n")
-        self.process.stdin.flush()
-        return int(self.process.stdout.readline()) / calls
-
-    def end(self) -> None:
-        """End it."""
-        self.process.kill()
-        self.process.communicate()
+LOOP = "syscall_loop"
+HTTP = "tiny_http"
+DEEDS = {
+    "getppid": "getppid",
+    "read": "read of a file",
+    "send": "write to and read from a socket",
+    "open": "openat and close",
+    "map": "mmap and munmap",
+}
+UNWATCHED = Goal(AT_MOST, 100.0)
+WATCHED = Goal(AT_MOST, 230.0)
+OF_FLOOR = Goal(AT_LEAST, 0.95)
+REPEATS = 5
+REQUESTS_SHARE = 20
+"""A request is about twenty times a getppid: so many fewer are made."""
 
 
 @contextmanager
 def statistics() -> Iterator[None]:
-    """Let the kernel time every BPF program, which itself costs about 40 ns a run."""
+    """Let the kernel time every BPF program, which itself costs some 40 ns a run."""
     before = STATS.read_text()
     STATS.write_text("1")
     try:
@@ -62,7 +46,7 @@ def statistics() -> Iterator[None]:
 def programs(pins: Path) -> dict[int, tuple[int, int]]:
     """Return run time (ns) and runs of every program attached by a pinned link, by id."""
     links = []
-    for pin in pins.rglob("*"):
+    for pin in [pins, *pins.rglob("*")]:
         with suppress(CommandError, ValueError):  # maps and directories are no links
             links.append(json.loads(run("bpftool", "--json", "link", "show", "pinned", pin)))
     attached = {link["prog_id"] for link in links if "prog_id" in link}
@@ -74,79 +58,140 @@ def programs(pins: Path) -> dict[int, tuple[int, int]]:
     }
 
 
-def bpf_ns_per_call(loop: Loop, pins: Path, calls: int) -> float:
-    """Return the mean time of the program that ran at least once for each call of the loop.
+def bpf_ns_per_call(program: Program, pins: Path, deed: str, count: int) -> float:
+    """Return the mean time of the programs that ran at least once for each deed, lowest of some.
 
-    Other processes' calls run it too; the loop outnumbers them by far.
+    Other processes' calls run them too; the loop outnumbers them by far. Disturbances only ever
+    add: the lowest of a few repetitions is nearest to the cost.
     """
-    before = programs(pins)
-    loop.ns_per_call(calls)
-    spent = {
-        name: (ns - before[name][0], runs - before[name][1])
-        for name, (ns, runs) in programs(pins).items()
-        if name in before
-    }
-    hot = [(ns, runs) for ns, runs in spent.values() if runs >= calls]
-    # Several hooks may run per call: what a call costs is their sum.
-    return sum(ns / runs for ns, runs in hot) if hot else float("nan")
+    means = []
+    for _ in range(REPEATS):
+        before = programs(pins)
+        program.ns_per_deed(deed, count // REPEATS)
+        spent = [
+            (ns - before[name][0], runs - before[name][1])
+            for name, (ns, runs) in programs(pins).items()
+            if name in before
+        ]
+        # Several hooks may run per call: what a call costs is their sum.
+        hot = [ns / runs for ns, runs in spent if runs >= count // REPEATS]
+        means.append(sum(hot) if hot else math.nan)
+    return min(means)
 
 
 def measure(rig: Rig, alternations: int, calls: int) -> Iterator[Figure]:
-    """Yield BPF nanoseconds per call unwatched and watched, and the loop's own speed."""
+    """Yield BPF nanoseconds per call unwatched and watched, and the programs' own speed."""
     yield from in_kernel(rig, calls)
-    yield from outside(rig, alternations, calls)
+    yield from outside(rig, Course(LOOP, "getppid", calls, "getppid loop"), alternations)
+    requests = calls // REQUESTS_SHARE
+    yield from outside(rig, Course(HTTP, "request", requests, "tiny HTTP server"), alternations)
 
 
 def in_kernel(rig: Rig, calls: int) -> Iterator[Figure]:
-    """Ask the kernel's statistics."""
-    goal = Goal(AT_MOST, 150.0)
-    rig.on()
-    rig.running()
-    loop = Loop(rig.stage.directory)
+    """Ask the kernel's statistics: the empty program first, then ours."""
+    directory, pins = rig.stage.directory, rig.stage.pins
+    rig.off()
+    program = Program(directory, LOOP)
     try:
         with statistics():
-            note = "kernel.bpf_stats_enabled, whose own clock is about 40 ns of it"
-            value = bpf_ns_per_call(loop, rig.stage.pins, calls)
-            yield Figure("BPF per call, unwatched", value, "ns", goal, note)
-            watch(rig, loop)
-            value = bpf_ns_per_call(loop, rig.stage.pins, calls)
-            yield Figure("BPF per call, watched", value, "ns")
+            try:
+                with empty(directory, pins) as pin:
+                    floor = bpf_ns_per_call(program, pin, "getppid", calls)
+                note = "kernel.bpf_stats_enabled: mostly that clock's own cost, in all of these"
+                yield Figure("BPF per call, empty program", floor, "ns", note=note)
+            except CommandError as error:
+                yield unmeasured("BPF per call, empty program", str(error))
+            rig.on()
+            yield from each_deed(program, pins, "unwatched", UNWATCHED, calls)
+            watch(rig, program)
+            yield from each_deed(program, pins, "watched", WATCHED, calls)
             rig.agent.ask("unwatch", NAME)
     finally:
-        loop.end()
+        program.end()
 
 
-def watch(rig: Rig, loop: Loop) -> None:
-    """Have the agent watch the loop, and wait until it does."""
-    rig.agent.text("watch", "--name", NAME, "--pid", str(loop.process.pid))
+def each_deed(program: Program, pins: Path, how: str, goal: Goal, calls: int) -> Iterator[Figure]:
+    """Yield one figure for each kind of call."""
+    for deed, words in DEEDS.items():
+        value = bpf_ns_per_call(program, pins, deed, calls)
+        yield Figure(f"BPF per call, {how}: {words}", value, "ns", goal)
+
+
+def watch(rig: Rig, program: Program) -> None:
+    """Have the agent watch the program, and wait until it does."""
+    rig.agent.text("watch", "--name", NAME, "--pid", str(program.pid))
 
     def member() -> bool:
         found = rig.agent.status().get("workloads", ())
-        return any(w["name"] == NAME and loop.process.pid in w["pids"] for w in found)
+        return any(w["name"] == NAME and program.pid in w["pids"] for w in found)
 
     wait_for(member, 10.0)
 
 
-def outside(rig: Rig, alternations: int, calls: int) -> Iterator[Figure]:
-    """Time the loop itself: off, on and unwatched, on and watched, off."""
-    unwatched, watched = [], []
+@dataclass(frozen=True, slots=True)
+class Course:
+    """What is done, how often, and what it is called in the table."""
+
+    source: str
+    deed: str
+    count: int
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Times:
+    """Nanoseconds per deed, close in time; `floor` is NaN where there is no empty program."""
+
+    before: float
+    floor: float
+    unwatched: float
+    watched: float
+    after: float
+
+
+def outside(rig: Rig, course: Course, alternations: int) -> Iterator[Figure]:
+    """Time a program: off, with the empty program, on and unwatched, on and watched, off."""
     rig.off()
-    loop = Loop(rig.stage.directory)
+    program = Program(rig.stage.directory, course.source)
+    why = ""
     try:
-        before = loop.ns_per_call(calls)
+        found, off = [], program.ns_per_deed(course.deed, course.count)
         for _ in range(alternations):
+            try:
+                floor = at_floor(rig, program, course)
+            except CommandError as error:
+                floor, why = math.nan, str(error)
             rig.on()
-            on = loop.ns_per_call(calls)
-            watch(rig, loop)
-            seen = loop.ns_per_call(calls)
+            on = program.ns_per_deed(course.deed, course.count)
+            watch(rig, program)
+            seen = program.ns_per_deed(course.deed, course.count)
             rig.agent.ask("unwatch", NAME)
             rig.off()
-            after = loop.ns_per_call(calls)
-            unwatched.append(Alternation(before, on, after))
-            watched.append(Alternation(before, seen, after))
-            before = after
+            after = program.ns_per_deed(course.deed, course.count)
+            found.append(Times(off, floor, on, seen, after))
+            off = after
     finally:
-        loop.end()
-    note = f"off/off {floor(unwatched):.3f}; a call is {before:.0f} ns without the agent"
-    yield Figure("getppid loop, time unwatched / off", effect(unwatched), note=note)
-    yield Figure("getppid loop, time watched / off", effect(watched))
+        program.end()
+    yield from ratios(course.name, found, why)
+
+
+def at_floor(rig: Rig, program: Program, course: Course) -> float:
+    """Time it with the empty program in the agent's place."""
+    with empty(rig.stage.directory, rig.stage.pins):
+        return program.ns_per_deed(course.deed, course.count)
+
+
+def ratios(name: str, found: list[Times], why: str) -> Iterator[Figure]:
+    """Yield speeds as shares of the speed without the agent, and of the floor's."""
+
+    noise = f"off/off {median(t.before / t.after for t in found):.3f}"
+    off = median((t.before + t.after) / 2 for t in found)
+    note = f"{noise}, {len(found)} pairs; {off:.0f} ns without the agent"
+    for how in ("floor", "unwatched", "watched"):
+        words = "with the empty program" if how == "floor" else how
+        share = median((t.before + t.after) / 2 / getattr(t, how) for t in found)
+        yield Figure(f"{name}, speed {words}", share, note=why or note)
+        note = noise
+        if how != "floor":
+            share = median(t.floor / getattr(t, how) for t in found)
+            yield Figure(f"{name}, speed {how} / empty program", share, "", OF_FLOOR, why or noise)
