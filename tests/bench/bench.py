@@ -8,21 +8,20 @@ whether the figures please.
 import argparse
 import json
 import os
-import platform
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent.parent.parent))  # nothing must be installed
 
-from tests.bench import calls, daemon, freezing, records, serving
-from tests.bench.figures import Figure, table, unmeasured
+from tests.bench import calls, daemon, freezing, quiet, records, serving, storm
+from tests.bench.figures import Figure, report, unmeasured
 from tests.bench.rig import Rig
 from tests.demo.commands import CommandError
 from tests.demo.stage import Stage
 from tests.servers.serve import ServerError
 
-PARTS = ("records", "calls", "serving", "daemon", "freezing")
+PARTS = ("records", "calls", "serving", "daemon", "freezing", "quiet", "storm")
 NO_PRIVILEGE = 77
 
 
@@ -32,6 +31,7 @@ def options() -> argparse.Namespace:
     parser.add_argument("parts", nargs="*", metavar="PART", help=f"of {', '.join(PARTS)}; all")
     parser.add_argument("--quick", action="store_true", help="fewer, shorter measurements")
     parser.add_argument("--json", type=Path, metavar="FILE", help="also write the figures there")
+    parser.add_argument("--markdown", action="store_true", help="print the README's table")
     parser.add_argument("--keep", action="store_true", help="keep the directory with logs")
     found = parser.parse_args()
     if unknown := set(found.parts) - set(PARTS):
@@ -51,6 +51,8 @@ def measurements(rig: Rig, *, quick: bool) -> dict[str, Callable[[], Iterator[Fi
         "calls": lambda: calls.measure(rig, 2 if quick else 5, 500_000 if quick else 2_000_000),
         "serving": lambda: serving.measure(rig, 2 if quick else 10, 2.0 if quick else 5.0),
         "daemon": lambda: daemon.measure(rig, 5.0 if quick else 20.0),
+        "quiet": lambda: quiet.measure(10.0 if quick else 60.0, 60.0 if quick else 180.0, say),
+        "storm": lambda: storm.measure(5.0 if quick else 30.0),
         "freezing": lambda: freezing.measure(rig, 5 if quick else 20, say),
     }
 
@@ -73,10 +75,7 @@ def main() -> int:
                 figures.extend(measure())
             except (CommandError, ServerError, OSError) as error:
                 figures.append(unmeasured(name, str(error)))
-    where = f"{platform.release()}, {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}"
-    print(f"{where}\n\n{table(figures)}")
-    missed = [figure.name for figure in figures if figure.missed]
-    print(f"\n{len(missed)} goals missed: {', '.join(missed)}" if missed else "\nEvery goal met.")
+    print(report(figures, markdown=asked.markdown))
     if asked.json:
         asked.json.write_text(json.dumps([figure.as_json() for figure in figures], indent=2) + "\n")
     return 0

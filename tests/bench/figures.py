@@ -1,6 +1,9 @@
 """The benchmark's figures, their goals, and the table that shows both."""
 
 import math
+import os
+import platform
+import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from statistics import median
@@ -77,6 +80,27 @@ def table(figures: Iterable[Figure]) -> str:
         for name, value, goal, remark in rows
     ]
     return "\n".join([lines[0], "-" * sum(widths, 6), *lines[1:]])
+
+
+def rows(figures: Iterable[Figure]) -> str:
+    """Return the figures as the rows of a table in Markdown."""
+    found = [
+        (name, value, goal.replace(AT_MOST, "≤").replace(AT_LEAST, "≥"), remark)
+        for name, value, goal, remark in (figure.cells() for figure in figures)
+    ]
+    lines = [" | ".join(("", *row, "")).strip().replace("MISSED", "**missed**") for row in found]
+    return "\n".join(["| figure | measured | goal | |", "|---|---|---|---|", *lines])
+
+
+def report(figures: Sequence[Figure], *, markdown: bool) -> str:
+    """Return the whole printed page: when, where and how busy, the table, the misses."""
+    where = (
+        f"{time.strftime('%Y-%m-%d')}: Linux {platform.release()}, {platform.machine()},"
+        f" {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}"
+    )
+    missed = [figure.name for figure in figures if figure.missed]
+    words = f"{len(missed)} goals missed: {', '.join(missed)}" if missed else "Every goal met."
+    return f"{where}\n\n{rows(figures) if markdown else table(figures)}\n\n{words}"
 
 
 @dataclass(frozen=True, slots=True)
