@@ -207,6 +207,8 @@ class Watcher:
         ppid = next((s.ppid for s in self.recent if s.pid == pid), 0)
         moment = first.time_ns if first else window.end_ns
         process = self.lineage.describe(pid, ppid)
+        if shown:
+            process["role"] = shown.role
         records = around(self.recent, moment)
         baseline = self.judge.baseline.summary()
         action = self.action

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.host.daemons import Daemon, Server, grave, rank, wait_for
+from tests.host.groups import small_memory
 
 pytestmark = pytest.mark.timeout(120)
 
@@ -94,6 +95,9 @@ def test_a_child_that_gains_rights_by_a_program_is_told(daemon: Daemon, server: 
     (gain,) = [n for n in verdict["novel"] if "+all" in n["item"]]
     assert (gain["kind"], gain["sensitive"], gain["level"]) == ("capability", True, "high")
     assert gain["role"] == "unknown-child"
+    assert verdict["process"]["role"]
+    explained = daemon.command("explain", verdict["id"]).stdout
+    assert f"{gain['item']}, by the unknown-child process {gain['pid']}" in explained
 
 
 def test_another_namespace_is_told(daemon: Daemon, server: Server) -> None:
@@ -136,3 +140,12 @@ def test_a_crash_is_told_by_its_signal(daemon: Daemon, server: Server) -> None:
     verdict = daemon.told("actor", "crash SIGSEGV")
     assert rank(verdict) >= MEDIUM
     assert any(r["kind"] == "exit" and r["item"] == "crash SIGSEGV" for r in verdict["records"])
+
+
+def test_a_child_ended_for_want_of_memory_is_told(daemon: Daemon, server: Server) -> None:
+    with small_memory() as group:
+        enters = f"open({str(group / 'cgroup.procs')!r}, 'w').write(str(os.getpid()))"
+        server.do(CHILD.format(deed=f"{enters}; bytearray(b'x') * (64 << 20)"))
+        verdict = daemon.told("actor", "out of memory")
+    assert rank(verdict) >= MEDIUM
+    assert any("memory ran out" in n["reason"] for n in verdict["novel"])

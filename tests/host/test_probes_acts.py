@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.host.eyes import Eyes, Seen
+from tests.host.groups import small_memory
 
 UNSHARE, CLONE_NEWUTS, CLONE_NEWIPC = 272, "04000000", "08000000"
 NOBODY = 65534
@@ -201,39 +202,13 @@ def test_a_segment_attached_as_code_is_told_as_such(eyes: Eyes, segment: int) ->
     assert "executable" in seen.marks("shared", "private")
 
 
-def memory_group(name: str) -> Path | None:
-    """A new cgroup limited to 16 MiB; None where no memory controller can be had."""
-    unified = next((p for p in (Path("/sys/fs/cgroup/unified"), Path("/sys/fs/cgroup"))
-                    if (p / "cgroup.controllers").exists()), None)  # fmt: skip
-    for parent, file in ((Path("/sys/fs/cgroup/memory"), "memory.limit_in_bytes"),
-                         (unified, "memory.max")):  # fmt: skip
-        if parent is None:
-            continue
-        group = parent / name
-        try:
-            group.mkdir()
-        except OSError:
-            continue
-        if (group / file).exists():
-            (group / file).write_text(str(16 << 20))
-            return group
-        group.rmdir()
-    return None
-
-
 def test_a_process_ended_for_want_of_memory_is_told_as_such(eyes: Eyes) -> None:
-    group = memory_group(f"inferward-test-{os.getpid()}")
-    if group is None:
-        pytest.skip("no memory controller to make a cgroup in (cgroup.subtree_control)")
-    try:
-        with eyes.acts("eats", 64) as gated:
-            (group / "cgroup.procs").write_text(str(gated.pid))
-            gated.tell()
-            gated.process.wait(20)
+    with small_memory() as group, eyes.acts("eats", 64) as gated:
+        (group / "cgroup.procs").write_text(str(gated.pid))
+        gated.tell()
+        gated.process.wait(20)
         seen = eyes.seen(gated.number)
-        (end,) = (s for s in seen.sightings if s.kind == "exit")
-        assert end.item == "out of memory"
-        assert end.status == (0, signal.SIGKILL)
-        assert seen.totals["COUNT_OOM_KILLS"] == 1
-    finally:
-        group.rmdir()
+    (end,) = (s for s in seen.sightings if s.kind == "exit")
+    assert end.item == "out of memory"
+    assert end.status == (0, signal.SIGKILL)
+    assert seen.totals["COUNT_OOM_KILLS"] == 1
