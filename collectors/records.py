@@ -52,8 +52,10 @@ class Records:
             kinds["EVENT_MAPPING"]: ("mapping_event", self._mapping),
             kinds["EVENT_SYSCALL"]: ("syscall_event", self._syscall),
             kinds["EVENT_NAME"]: ("name_event", self._name),
+            kinds["EVENT_STACK"]: ("stack_event", self._stack),
         }
         self._readers |= Acts(self.reader, schema).readers()
+        self._words_part = schema.enum("stack_part")["STACK_WORDS"]
         self._file_kind = kinds["EVENT_FILE"]
         width = schema.limit("PATH_BYTES")
         drawn = np.frombuffer(secrets.token_bytes(width), "<u8")
@@ -138,6 +140,18 @@ class Records:
         """A question for a host name; its key is a hash that no record carries."""
         raw = bytes(record["name"])[: int(record["bytes"])]
         return self._make("name", host_name(raw), record)
+
+    def _stack(self, record: np.void) -> Sighting:
+        """One of the two records of a stack; its item is the kind of record that it explains."""
+        depth, header = int(record["depth"]), record["hdr"]
+        return self._make(
+            "stack",
+            self._names.get(int(record["of_kind"]), ""),
+            record,
+            marks=frozenset({"words"} if int(record["part"]) == self._words_part else ()),
+            status=(int(record["child"]), int(header["tid"])),
+            frames=tuple(map(int, record["addresses"][:depth])),
+        )
 
     def _files(self, records: NDArray[np.void]) -> list[Sighting]:
         sightings: list[Sighting] = []

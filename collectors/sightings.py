@@ -22,7 +22,7 @@ class Sighting:
 
     Attributes:
         kind: exec, exit, file, write, library, peer, listen, syscall, denied, name, title,
-            privilege, signal, shared, image, probe.
+            privilege, signal, shared, image, probe, stack.
         item: Path, peer, listener, host name, call number or words, as verdicts write them.
         workload: Kernel id; 0: nobody asked to watch it.
         role: Kernel id of its role.
@@ -30,8 +30,9 @@ class Sighting:
         pid: Thread group; `start_ns` (CLOCK_BOOTTIME) makes it an identity.
         key: The kernel's first-seen key, to make it report again; empty where none.
         arguments: Of a new program.
-        status: (exit code, signal) of an exit; (result, 0) of a call.
+        status: (exit code, signal) of an exit; (result, 0) of a call; (child, thread) of a stack.
         fields: What an operator probe added up, by name.
+        frames: Addresses of a stack: its chain, or with the mark `words` its newest words.
     """
 
     kind: str
@@ -52,6 +53,7 @@ class Sighting:
     status: tuple[int, int] = (0, 0)
     count: int = 1
     fields: tuple[tuple[str, int], ...] = ()
+    frames: tuple[int, ...] = ()
 
 
 class Reader:

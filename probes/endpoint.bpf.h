@@ -71,6 +71,13 @@ static __always_inline void endpoint_submit(struct endpoint *peer, __u32 workloa
 		__builtin_memcpy(event->remote, peer->address, sizeof(event->remote));
 	}
 	record_submit(&event->hdr, 1);
+	if (peer->direction == PEER_CONNECT && stacks_wanted(workload)) {
+		__u64 thread = bpf_get_current_pid_tgid();
+		__u32 due = kind;
+
+		if (bpf_map_update_elem(&connecting, &thread, &due, BPF_ANY))
+			loss_count(workload, LOSS_STACK);
+	}
 }
 
 static __always_inline void endpoint_of_sock(struct endpoint *end, const struct sock *sk, int local)

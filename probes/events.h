@@ -23,6 +23,7 @@ enum limit {
 	SYSCALL_FOREIGN = 510, /* made through the 32-bit or x32 entry */
 	RING_CALL = 512,       /* and up: an io_uring operation, by its own number */
 	STACK_FRAMES = 21,
+	STACKS_PER_SECOND = 64, /* of one workload: a storm of new files is no storm of stacks */
 };
 
 enum event_kind {
@@ -157,6 +158,17 @@ enum environment_flag {
 	ENVIRONMENT_LIBRARY_PATH = 4,
 	ENVIRONMENT_PYTHON = 8,  /* PYTHONPATH, PYTHONHOME, PYTHONSTARTUP */
 	ENVIRONMENT_UNREAD = 16, /* not all of it was looked at */
+};
+
+/* A stack is two records: frame pointers skip the caller of a function that keeps none. */
+enum stack_part {
+	STACK_CHAIN = 0, /* the call's own address, then by frame pointers */
+	STACK_WORDS = 1, /* the newest words of the stack itself */
+};
+
+/* What the agent asks of the kernel for one workload. */
+enum mode_flag {
+	MODE_STACKS = 1, /* a stack behind each first-seen record */
 };
 
 enum peer_direction {
@@ -380,9 +392,11 @@ struct signal_event {
 
 struct stack_event {
 	struct event_header hdr;
-	__u32 depth;
-	__u32 of_kind; /* event_kind of the record it belongs to: same thread, just before */
-	__u64 frames[STACK_FRAMES]; /* user addresses, the call first */
+	__u16 part;   /* stack_part */
+	__u8 of_kind; /* event_kind of the record it belongs to: same thread, same call */
+	__u8 depth;   /* of addresses */
+	__u32 child;  /* thread group that the call made, where of_kind is EVENT_EXEC */
+	__u64 addresses[STACK_FRAMES];
 };
 
 struct syscall_event {
@@ -406,8 +420,10 @@ struct task_state { /* per task: what the hot path needs, in one look-up */
 	__u64 word; /* the thread's last seven calls */
 	__u32 workload;
 	__u16 role;
-	__u16 reserved;
+	__u16 due; /* event_kind that the call at hand has told of and that lacks its stack */
 	struct rights rights; /* as last looked at: what it has gained since shows */
+	__u32 child;          /* thread group that the call at hand made */
+	__u32 reserved;
 };
 
 struct member { /* per thread group: the same facts for hooks without a task */
@@ -438,6 +454,12 @@ struct containment {    /* per workload id; the only thing response writes in th
 	__u64 until_ns; /* CLOCK_MONOTONIC; 0: no end */
 	__u32 level;
 	__u32 reserved;
+};
+
+struct workload_mode { /* per workload id; the agent writes the flags */
+	__u64 second;
+	__u32 stacks; /* in that second */
+	__u32 flags;  /* mode_flag */
 };
 
 struct socket_state {

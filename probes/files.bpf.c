@@ -69,6 +69,7 @@ __noinline int file_opened(__u32 fd, __u32 call)
 	event->open_flags = BPF_CORE_READ(file, f_flags);
 	event->hdr.flags = flags | path_write(event->path, file);
 	record_submit(&event->hdr, 0);
+	state->due = EVENT_FILE;
 	return 0;
 }
 

@@ -40,6 +40,7 @@ MAPS: Final = (
     "peer_connections",
     "submitted",
     "contained",
+    "modes",
     "sockets",
     "meta",
     "ring",

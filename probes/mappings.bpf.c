@@ -61,6 +61,7 @@ __noinline int memory_mapped(__u64 address, __u32 prot, __u32 map_flags, __u32 f
 	event->generation = key.generation;
 	event->hdr.flags = file ? path_write(event->path, file) : FLAG_ANONYMOUS;
 	record_submit(&event->hdr, 1);
+	state->due = EVENT_MAPPING;
 	return 0;
 }
 
@@ -82,6 +83,7 @@ __noinline int memory_protected(__u64 address, __u32 prot, __u32 call)
 		return 0;
 	event->hdr.flags = FLAG_ANONYMOUS | FLAG_PROTECT;
 	record_submit(&event->hdr, 1);
+	state->due = EVENT_MAPPING;
 	return 0;
 }
 

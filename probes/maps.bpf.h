@@ -97,6 +97,21 @@ struct {
 } contained __weak SEC(".maps");
 
 struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, MAX_WORKLOADS);
+	__type(key, __u32);
+	__type(value, struct workload_mode);
+} modes __weak SEC(".maps");
+
+/* Threads in a connect(2) whose peer was told of: a cgroup program cannot read their stack. */
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, 1024);
+	__type(key, __u64);
+	__type(value, __u32);
+} connecting __weak SEC(".maps");
+
+struct {
 	__uint(type, BPF_MAP_TYPE_SK_STORAGE);
 	__uint(map_flags, BPF_F_NO_PREALLOC | BPF_F_CLONE);
 	__type(key, int);

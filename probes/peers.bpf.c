@@ -122,6 +122,7 @@ SEC("tp_btf/inet_sock_set_state")
 int BPF_PROG(on_tcp_state, const struct sock *sk, int old_state, int new_state)
 {
 	struct endpoint end = {.direction = PEER_LISTEN};
+	struct task_state *listener;
 	struct member *member;
 
 	if (new_state != TCP_LISTEN_STATE)
@@ -131,6 +132,9 @@ int BPF_PROG(on_tcp_state, const struct sock *sk, int old_state, int new_state)
 		return 0;
 	endpoint_of_sock(&end, sk, 1);
 	endpoint_submit(&end, member->workload, member->role, EVENT_LISTEN);
+	listener = task_watched(bpf_get_current_task_btf());
+	if (listener)
+		listener->due = EVENT_LISTEN;
 	return 0;
 }
 

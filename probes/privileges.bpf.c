@@ -65,6 +65,7 @@ __noinline int rights_changed(__u32 cause)
 		if (event) {
 			event->cause = cause;
 			record_submit(&event->hdr, 1);
+			state->due = EVENT_PRIVILEGE;
 		}
 	}
 	state->rights = now;
@@ -102,6 +103,7 @@ static __always_inline void namespaces_tell(struct task_state *state, struct tas
 	event->cause = PRIVILEGE_NAMESPACE;
 	event->namespaces = kinds;
 	record_submit(&event->hdr, 1);
+	state->due = EVENT_PRIVILEGE;
 }
 
 /* setns(2) may leave the kind to the descriptor, which then is one of nsfs; unshare(2) has none. */

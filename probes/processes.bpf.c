@@ -65,9 +65,12 @@ int BPF_PROG(on_newtask, struct task_struct *child, unsigned long clone_flags)
 	if (rights_read(&inherited->rights, child))
 		loss_count(state->workload, LOSS_READ_FAULT);
 	born_with(child, state, inherited, clone_flags);
+	inherited->due = 0;
 	if (!(clone_flags & CLONE_THREAD_BIT)) {
 		member_set(child->tgid, state->workload, state->role);
 		total_add(state->workload, COUNT_FORKS, 1);
+		state->due = EVENT_EXEC; /* what the child will run, the caller's stack explains */
+		state->child = child->tgid;
 	}
 	return 0;
 }

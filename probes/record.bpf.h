@@ -98,6 +98,15 @@ static __always_inline int seen_first(struct seen_key *key)
 	return 1;
 }
 
+/* Whether the agent asked for stacks of this workload. */
+static __always_inline int stacks_wanted(__u32 workload)
+{
+	__u32 slot = workload & (MAX_WORKLOADS - 1);
+	struct workload_mode *mode = bpf_map_lookup_elem(&modes, &slot);
+
+	return mode && (mode->flags & MODE_STACKS);
+}
+
 /* The step in force for a workload, now. */
 static __always_inline __u32 containment_level(__u32 workload)
 {

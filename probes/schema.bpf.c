@@ -23,6 +23,8 @@ struct schema {
 	enum privilege_cause privilege_cause;
 	enum namespace_kind namespace_kind;
 	enum shared_operation shared_operation;
+	enum stack_part stack_part;
+	enum mode_flag mode_flag;
 	struct exec_event exec_event;
 	struct args_event args_event;
 	struct exit_event exit_event;
@@ -37,6 +39,7 @@ struct schema {
 	struct shared_event shared_event;
 	struct stack_event stack_event;
 	struct signal_event signal_event;
+	struct workload_mode workload_mode;
 	struct task_state task_state;
 	struct member member;
 	struct gram_key gram_key;

@@ -80,6 +80,7 @@ static __always_inline void unix_submit(struct task_struct *task, struct task_st
 					  SUN_PATH_OFFSET))
 		event->hdr.flags |= FLAG_UNREADABLE;
 	record_submit(&event->hdr, 1);
+	state->due = EVENT_PEER;
 }
 
 __noinline int unix_reached(__u64 file_address, __u32 result)

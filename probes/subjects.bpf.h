@@ -18,5 +18,7 @@ extern int segment_used(__u32 id, __u32 flags, __u32 call);
 extern int rights_changed(__u32 cause);
 extern int namespaces_entered(__u32 fd, __u64 flags);
 extern int namespaces_born(__u64 nsproxy_address, __u64 user);
+extern int stack_submit(__u64 stack_pointer);
+extern int stack_connecting(void);
 
 #endif

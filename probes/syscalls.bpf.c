@@ -65,6 +65,7 @@ static __noinline void call_sensitive(struct task_struct *task, struct task_stat
 	event->args[5] = BPF_CORE_READ(regs, r9);
 	event->result = ret;
 	record_submit(&event->hdr, 1);
+	state->due = EVENT_SYSCALL;
 }
 
 static __always_inline void call_dispatch(struct task_struct *task, struct task_state *state,
@@ -85,6 +86,7 @@ static __always_inline void call_dispatch(struct task_struct *task, struct task_
 		break;
 	case CALL_CONNECT:
 		unix_connected(regs->di, ret);
+		stack_connecting();
 		break;
 	case CALL_ACCEPT:
 		if (ret >= 0)
@@ -168,6 +170,8 @@ int BPF_PROG(on_sys_exit, struct pt_regs *regs, long ret)
 		call_foreign(task, state, regs, ret);
 	else
 		call_dispatch(task, state, regs, ret, number);
+	if (state->due)
+		stack_submit(regs->sp);
 
 	if (containment_level(state->workload) >= CONTAIN_FREEZE) {
 		if (bpf_send_signal(SIGSTOP_NUMBER))

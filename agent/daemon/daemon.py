@@ -24,6 +24,7 @@ from agent.daemon.lineage import Lineage
 from agent.daemon.looks import Looks
 from agent.daemon.loop import Loop
 from agent.daemon.membership import Membership
+from agent.daemon.modes import Modes
 from agent.daemon.notify import notify
 from agent.daemon.registry import Found, Registry
 from agent.daemon.routing import Router
@@ -47,6 +48,8 @@ from agent.response.containments import Containments
 from agent.response.guard import Guard
 from agent.response.pinned import PinnedSwitch
 from agent.ship.shipper import Shipper
+from agent.stacks.catcher import Catcher
+from agent.stacks.symbols import Symbols
 from agent.store import Store
 from collectors.counters import Counters, Counts
 from collectors.engines.rulebook import Rulebook
@@ -132,7 +135,7 @@ class Daemon:
             self.router.route,
             self.loop.post,
         )
-        self.tap = Tap()
+        self.symbols, self.modes, self.tap = Symbols(self.loop.post), Modes(sensor), Tap()
         self.losses: Counter[str] = Counter()
         self.selftest = SelfTest(self.loop, self.registry)
         self.health = Health(self)
@@ -167,6 +170,7 @@ class Daemon:
             every(MARK_S, lambda _: mark_secrets(self.sensor))
         self.operator.load()
         every(TICK_S, self.operator.tick)
+        every(TICK_S, self.symbols.tick)
         every(SAVE_S, lambda _: self.save())
         self.loop.signals = {
             signal.SIGTERM: self.loop.stop,
@@ -223,6 +227,7 @@ class Daemon:
         """Keep what was learned; the probes and containments stay."""
         self.control.close()
         self.operator.close()
+        self.symbols.close()
         if (recording := self.tap.stop()) is not None:
             recording.wait()
         self.hands.close()
@@ -298,7 +303,7 @@ class Daemon:
         self.lineage.learn_table(table, found.pids)
         self.watchers[found.name] = Watcher(
             found, judge, self.settings, self.hands, self.lineage, origin, self.tell,
-            self._window_start_ns, self.tap,
+            self._window_start_ns, self.tap, Catcher(self.symbols),
         )  # fmt: skip
         log.info("workload.found", workload=found.name, engine=found.engine, pids=len(found.pids))
 
@@ -355,6 +360,7 @@ class Daemon:
             )
             return
         self.accounts.judged += 1
+        self.modes.follow(found.id, watcher.judge.baseline.state)
         if watcher.judge.baseline.state is not before:
             self._changed_state(watcher, before)
 

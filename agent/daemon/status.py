@@ -29,6 +29,7 @@ _SENSORS: Final = {
     "privilege": ("EVENT_PRIVILEGE",),
     "signal": ("EVENT_SIGNAL",),
     "shared memory": ("EVENT_SHARED",),
+    "stack": ("EVENT_STACK",),
 }
 
 

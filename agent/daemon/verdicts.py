@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+from agent.stacks.symbols import Trace
 from agent.verdict_id import verdict_id
 from collectors.sightings import Sighting
 from detectors.assessment import Assessment, Level, NovelItem
@@ -45,6 +46,7 @@ class Context:
     records: tuple[Sighting, ...] = ()
     baseline: Mapping[str, Any] = field(default_factory=dict)
     losses: Mapping[str, int] = field(default_factory=dict)
+    stack: Trace | None = None
 
 
 def verdict(
@@ -87,6 +89,7 @@ def verdict(
         ],
         "process": dict(context.process),
         "records": [_record(sighting, origin) for sighting in context.records],
+        "stack": [] if context.stack is None else context.stack.frames,
         "techniques": list(assessment.techniques),
         "techniques_edition": TECHNIQUES_EDITION,
         "baseline": dict(context.baseline),

@@ -17,6 +17,7 @@ from agent.recording.tap import Tap
 from agent.response.containment import ProcessId, Step, Target
 from agent.response.policy import Decision, Evidence, decide
 from agent.response.processes import read_process
+from agent.stacks.catcher import Catcher
 from collectors.memory import MemoryReader
 from collectors.own_cgroup import OwnCgroup
 from collectors.sightings import Sighting
@@ -54,6 +55,7 @@ class Watcher:
     tell: Tell
     start_ns: int
     tap: Tap
+    stacks: Catcher
     counts: Counter[str] = field(default_factory=Counter)
     lost: int = 0
     memory: MemoryReader = field(default_factory=MemoryReader)
@@ -80,6 +82,9 @@ class Watcher:
         """Take in what the kernel just told, and act at once where it is grave."""
         items = []
         for sighting in sightings:
+            if sighting.kind == "stack":
+                self.stacks.take(sighting)
+                continue
             self.lineage.learn(sighting)
             self.recent.append(sighting)
             if sighting.ppid in self.tolerated:
@@ -95,6 +100,7 @@ class Watcher:
         self.tap.items(self, items)
         assessment = self.judge.assess_items(items)
         if assessment is not None:
+            self.stacks.want(assessment.novel)
             if self.held():
                 # Its last acts before it stood still.
                 self._grave = [*self._grave, *assessment.novel][-RECENT:]
@@ -125,6 +131,7 @@ class Watcher:
         if self.telling.worth(assessment, window, acted=acted):
             self._tell(window, assessment, decision, losses)
         self.action = None
+        self.stacks.forget()
         self.start_ns = window.end_ns
         return assessment
 
@@ -211,17 +218,21 @@ class Watcher:
             process["role"] = shown.role
         records = around(self.recent, moment)
         baseline = self.judge.baseline.summary()
-        action = self.action
+        action, stack, told = self.action, self.stacks.of(first), False
 
         def finish() -> None:
+            nonlocal told
+            if told or (action and not action.future.done()) or (stack and not stack.done):
+                return  # whichever ends last calls again
+            told = True
             response = action.told() if action is not None else unanswered(decision)
-            context = Context(process, response, records, baseline, losses)
+            context = Context(process, response, records, baseline, losses, stack)
             self.tell(verdict(self.origin, window, assessment, context))
 
-        if action is None or action.future.done():
-            finish()
-        else:
-            action.then.append(finish)
+        for pending in (action, stack):
+            if pending is not None:
+                pending.then.append(finish)
+        finish()
 
 
 def _identity(pid: int) -> ProcessId | None:

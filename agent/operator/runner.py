@@ -8,6 +8,7 @@ import sys
 import threading
 from collections.abc import Callable
 from contextlib import suppress
+from fcntl import F_SETPIPE_SZ, fcntl
 from functools import cache
 from typing import Any, Final
 
@@ -18,12 +19,14 @@ from agent.operator import worker
 MOST_UNREAD: Final = 4 << 20
 """Bytes of one message: a worker that sends more is taken for broken."""
 
-_WITHOUT: Final = (
-    "setpriv",
-    "--bounding-set=-all,+bpf,+perfmon,+dac_read_search,+sys_ptrace",
-    "--no-new-privs",
-)
-"""What a uprobe in another mount namespace takes, and no more."""
+SEE: Final = ("dac_read_search", "sys_ptrace")
+"""Capabilities that looking into other processes' memory maps and files takes."""
+
+PROBE: Final = ("bpf", "perfmon", *SEE)
+"""And those of a uprobe in another mount namespace."""
+
+_PIPE_BYTES: Final = 1 << 20
+"""Room for a whole message, so that none waits for the next turn of the loop."""
 
 _FRUGAL: Final = ("env", "MALLOC_TRIM_THRESHOLD_=65536", "MALLOC_MMAP_THRESHOLD_=32768")
 """Gives the compiler's memory back: 46 MB stay instead of 64."""
@@ -38,14 +41,21 @@ class Worker:
         job: What it is to run.
         hear: Called in the loop with each message; the next is read when it has returned.
         post: Runs something in the loop.
+        program: The module that the process runs.
+        powers: Capabilities that it keeps, where this process may give the others away.
     """
 
     def __init__(
-        self, job: dict[str, Any], hear: Hear, post: Callable[[Callable[[], None]], None]
+        self,
+        job: dict[str, Any],
+        hear: Hear,
+        post: Callable[[Callable[[], None]], None],
+        program: str = worker.__name__,
+        powers: tuple[str, ...] = PROBE,
     ) -> None:
         """Start both."""
         self._process = subprocess.Popen(
-            [*_FRUGAL, *_confined(), sys.executable, "-m", worker.__name__],
+            [*_FRUGAL, *_confined(powers), sys.executable, "-m", program],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
@@ -57,6 +67,8 @@ class Worker:
         self._stopped = False
         assert self._process.stdin is not None  # noqa: S101 - it was asked for
         os.set_blocking(self._process.stdin.fileno(), False)
+        with suppress(PermissionError):  # others of this user have used up their share
+            fcntl(self._process.stdin.fileno(), F_SETPIPE_SZ, _PIPE_BYTES)
         self.send(job)
         self._thread = threading.Thread(target=self._listen, name="probe", daemon=True)
         self._thread.start()
@@ -122,9 +134,11 @@ class Worker:
 
 
 @cache
-def _confined() -> tuple[str, ...]:
+def _confined(powers: tuple[str, ...]) -> tuple[str, ...]:
     """How to start with fewer capabilities, where this process may still give some away."""
-    if shutil.which(_WITHOUT[0]) is None:
+    kept = ",".join(f"+{power}" for power in powers)
+    command = ("setpriv", f"--bounding-set=-all,{kept}", "--no-new-privs")
+    if shutil.which(command[0]) is None:
         return ()
-    tried = subprocess.run([*_WITHOUT, "true"], capture_output=True, check=False)
-    return _WITHOUT if tried.returncode == 0 else ()
+    tried = subprocess.run([*command, "true"], capture_output=True, check=False)
+    return command if tried.returncode == 0 else ()

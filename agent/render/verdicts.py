@@ -54,6 +54,7 @@ def _sections(verdict: Verdict) -> Iterator[tuple[str, Iterable[str]]]:
     yield "Unusual call sequences", _sequences(verdict.get("sequences", ()))
     yield "Process", _tree(verdict.get("process") or {})
     yield "Records around it", _records(verdict.get("records", ()), verdict["time_ns"])
+    yield "Stack of the call", _stack(verdict.get("stack", ()))
     editions = verdict.get("techniques_edition") or {}
     yield "Techniques", _techniques(verdict.get("techniques", ()), editions)
     yield "Evidence", _evidence(verdict)
@@ -114,6 +115,11 @@ def _records(records: Sequence[Mapping[str, Any]], time_ns: int) -> Iterator[str
         marks = ", ".join([*record.get("marks", ()), *added])
         ms = (record["time_ns"] - time_ns) / _MS
         yield f"{ms:+10.1f} ms  {words}" + (f" ({marks})" if marks else "")
+
+
+def _stack(frames: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+    for frame in frames:
+        yield f"{frame['address']:#014x}  {frame['symbol']}  {frame['module']}"
 
 
 def _techniques(techniques: Sequence[str], editions: Mapping[str, str]) -> Iterator[str]:

@@ -35,7 +35,7 @@ shadow_s = 3
 [budget]
 cpu_percent = 100.0
 """
-HOST_ONLY = ("process", "records", "response", "window")  # losses by reason are the host's
+HOST_ONLY = ("process", "records", "response", "stack", "window")  # losses by reason are the host's
 START_S = 20.0
 LEARN_S = 60.0
 

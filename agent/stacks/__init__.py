@@ -1,0 +1,1 @@
+"""From where a deviating call came: user stacks caught by the kernel, named in a worker."""
