@@ -102,4 +102,26 @@ static __always_inline __u32 ring_open_slot(struct io_open *open)
 	return bpf_core_field_exists(open->file_slot) ? BPF_CORE_READ(open, file_slot) : 0;
 }
 
+/* The name that an open was given; before 7.0 ("allow incomplete imports of filenames") the pointer
+ * to it had no struct around it.
+ */
+struct delayed_filename___7_0 {
+	struct filename *__incomplete_filename;
+} __attribute__((preserve_access_index));
+
+struct io_open___7_0 {
+	struct delayed_filename___7_0 filename;
+} __attribute__((preserve_access_index));
+
+static __always_inline const char *ring_open_name(struct io_open *open)
+{
+	struct io_open___7_0 *newer = (void *)open;
+
+	if (bpf_core_field_exists(open->filename))
+		return BPF_CORE_READ(open, filename, name);
+	if (bpf_core_field_exists(newer->filename.__incomplete_filename))
+		return BPF_CORE_READ(newer, filename.__incomplete_filename, name);
+	return NULL;
+}
+
 #endif

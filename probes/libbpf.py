@@ -26,7 +26,8 @@ _KEPT_LINES: Final = 200
 # program the verifier refused.
 _ASKED: Final = b"relo #%d: %s\n"
 _NOT_THERE: Final = b"w/ invalid insn\n"
-_FIELD: Final = re.compile(r"prog '(\w+)': .* (?:struct|union|enum) (\S+)")
+_FIELD: Final = re.compile(r"prog '(\w+)': .* <(\w+)> .* (?:struct|union|enum) (\S+)")
+_EXISTS: Final = "field_exists"
 _REFUSED: Final = re.compile(r"prog '(\w+)': failed to load: ")
 _MESSAGE_BYTES: Final = 1024
 # struct bpf_prog_info, include/uapi/linux/bpf.h, as far as verified_insns (5.16).
@@ -86,8 +87,9 @@ _SIGNATURES: Final[dict[str, tuple[Any, tuple[Any, ...]]]] = {
 }
 
 _lines: list[str] = []
-_asked = ""
-_unresolved: dict[str, None] = {}
+_asked: re.Match[str] | None = None
+_unresolved: dict[tuple[str, str], None] = {}  # function and field, in order
+_asked_for: set[str] = set()  # fields whose existence a program asks for
 
 
 def _text(text: bytes, arguments: int, most: int) -> str:
@@ -103,9 +105,11 @@ def _keep(level: int, text: bytes, arguments: int) -> int:
         _lines.extend(_text(text, arguments, _LOG_BYTES).splitlines())
         del _lines[:-_KEPT_LINES]
     elif text.endswith(_ASKED):
-        _asked = _text(text, arguments, _MESSAGE_BYTES)
-    elif text.endswith(_NOT_THERE) and (found := _FIELD.search(_asked)):
-        _unresolved[f"{found[1]}: {found[2]}"] = None
+        _asked = _FIELD.search(_text(text, arguments, _MESSAGE_BYTES))
+        if _asked and _asked[2] == _EXISTS:
+            _asked_for.add(_asked[3])
+    elif text.endswith(_NOT_THERE) and _asked:
+        _unresolved[_asked[1], _asked[3]] = None
     return 0
 
 
@@ -161,6 +165,20 @@ def possible_cpus() -> int:
     return int(library().libbpf_num_possible_cpus())
 
 
+class _OpenOptions(c.Structure):
+    """struct bpf_object_open_opts of libbpf 1.1, as far as it is set here."""
+
+    _fields_ = (
+        ("bytes", c.c_size_t),
+        ("object_name", c.c_char_p),
+        ("relaxed_maps", c.c_bool),
+        ("pin_root_path", c.c_char_p),
+        ("reserved", c.c_long),
+        ("kconfig", c.c_char_p),
+        ("btf_custom_path", c.c_char_p),
+    )
+
+
 class Link:
     """One attachment. Pinned, it outlives this process."""
 
@@ -182,11 +200,15 @@ class Link:
 class Object:
     """An opened BPF object: settings, then `load`, then `attach`."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, types: Path | None = None) -> None:
+        """Opens the file; `types`: BTF of another kernel than the running one to fit it to."""
         self._lib = library()
         _lines.clear()
         _unresolved.clear()
-        self._pointer = self._lib.bpf_object__open_file(os.fsencode(path), None)
+        _asked_for.clear()
+        options = _OpenOptions(bytes=c.sizeof(_OpenOptions))
+        options.btf_custom_path = os.fsencode(types) if types else None
+        self._pointer = self._lib.bpf_object__open_file(os.fsencode(path), c.byref(options))
         if not self._pointer:
             raise failed(f"open {path}")
         self.programs: dict[str, int] = {
@@ -230,8 +252,13 @@ class Object:
         """After a load: fields that this kernel's types do not have, as "function: struct.field".
 
         Instructions that read them are poisoned: the verifier minds only if they are reached.
+        Left out are fields that the object asks for before it reads them, and parts of those.
         """
-        return tuple(_unresolved)
+        return tuple(
+            f"{function}: {name}"
+            for function, name in _unresolved
+            if not any(f"{name}.".startswith(f"{asked}.") for asked in _asked_for)
+        )
 
     def skip(self, program: str) -> None:
         """Leaves a program out of the load."""

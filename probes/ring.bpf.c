@@ -95,7 +95,7 @@ static __noinline int name_opened(__u64 request)
 	if (!state || !walk)
 		return 0;
 	__builtin_memset(walk->text, 0, PATH_BYTES);
-	name = BPF_CORE_READ(open, filename, name);
+	name = ring_open_name(open);
 	if (bpf_probe_read_kernel_str(walk->text, PATH_BYTES, name) < 0) {
 		loss_count(state->workload, LOSS_READ_FAULT);
 		return 0;

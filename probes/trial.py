@@ -106,14 +106,21 @@ def _verified(path: Path, programs: list[str]) -> dict[str, int]:
         opened.close()
 
 
-def missing_fields(path: Path = OBJECT) -> tuple[str, ...]:
-    """Kernel fields that the probes read and this kernel's types do not have: "function: field".
+def missing_fields(path: Path = OBJECT, types: Path | None = None) -> tuple[str, ...]:
+    """Kernel fields that the probes read, without asking, and a kernel's types do not have.
 
     No load complains of them before the poisoned instruction is reached.
+
+    Args:
+        path: The object.
+        types: BTF of another kernel; None: the running one.
+
+    Returns:
+        "function: struct.field" of each.
     """
-    opened = libbpf.Object(path)
+    opened = libbpf.Object(path, types)
     for name in opened.programs:
-        if not has_hook(opened.section(name)):
+        if types is None and not has_hook(opened.section(name)):
             opened.skip(name)
     with suppress(ProbeError):  # types are fitted to all programs before the first is verified
         opened.load()
