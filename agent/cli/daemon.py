@@ -61,7 +61,10 @@ def status(*, config: ConfigFile = None, as_json: AsJson = False) -> None:
 def doctor(
     *,
     live: Annotated[
-        bool, typer.Option("--live", help="Also ask the running agent what each sensor saw.")
+        bool,
+        typer.Option(
+            "--live", help="Also do one of everything, and name the eye that did not see it."
+        ),
     ] = False,
     report: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Write the findings there too, as JSON.")

@@ -137,7 +137,7 @@ class Daemon:
         )
         self.symbols, self.modes, self.tap = Symbols(self.loop.post), Modes(sensor), Tap()
         self.losses: Counter[str] = Counter()
-        self.selftest = SelfTest(self.loop, self.registry)
+        self.selftest = SelfTest(self.loop, self.registry, settings.window.length_s)
         self.health = Health(self)
         self.sensor.ring.keep(self.settings.paths.run / "ring-position")
         self.accounts = Accounts(self)
@@ -314,6 +314,7 @@ class Daemon:
         span_ns = (self._window_start_ns, now_ns)
         length_s = (now_ns - self._window_start_ns) / 1e9
         self.accounts.count(counts, length_s, self.settings.window.length_s)
+        self.selftest.count(counts, self.sensor.schema)
         common = self.accounts.since_last()
         for name, watcher in self.watchers.items():
             found = self.registry.workloads.get(name)

@@ -1,10 +1,11 @@
 """What else the agent uses on this host: bcc, a GPU, disk, and the way to central."""
 
+import os
 import shutil
 import socket
 import subprocess
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Final
@@ -13,11 +14,12 @@ from urllib.parse import urlsplit
 from agent.config import Settings
 from agent.control import request
 from agent.doctor.findings import Finding, State
-from agent.errors import AgentError
+from agent.errors import AgentError, NotRunningError
 
 _BCC_S: Final = 30.0
 _ENTRY_KIB: Final = 4  # a verdict in the log
 _CONNECT_S: Final = 2.0
+_LIVE_S: Final = 60.0  # every deed, and two windows
 _MIB: Final = 1024 * 1024
 
 
@@ -78,11 +80,30 @@ def central(settings: Settings) -> list[Finding]:
 
 
 def running(settings: Settings) -> list[Finding]:
-    """Ask the running agent what each of its sensors saw; it answers with findings."""
+    """Do one of everything, and ask the running agent what it saw; without one, our own probes."""
     try:
-        told = request(settings.paths.run, "doctor_live")
+        told = request(settings.paths.run, "doctor_live", timeout_s=_LIVE_S)
+    except NotRunningError:
+        return _without_agent(settings)
     except AgentError as error:
-        return [Finding("live", State.LIMITED, str(error), "start the agent, then ask again")]
+        return [Finding("live", State.LIMITED, str(error), "see the agent's log, then ask again")]
+    return _plain(told)
+
+
+def _without_agent(settings: Settings) -> list[Finding]:
+    from agent.daemon.selftest import alone  # noqa: PLC0415 - numpy and ctypes, for this alone
+    from probes.errors import ProbeError  # noqa: PLC0415
+
+    pins = settings.paths.pins.with_name(f"{settings.paths.pins.name}-doctor-{os.getpid()}")
+    try:
+        told = alone(pins)
+    except (ProbeError, OSError) as error:
+        return [Finding("live", State.MISSING, str(error), "run it as root; see above")]
+    words = "no agent runs: with probes of the doctor's own, which are gone again"
+    return [Finding("live", State.OK, words), *_plain(told)]
+
+
+def _plain(told: Iterable[Mapping[str, str]]) -> list[Finding]:
     return [
         Finding(one["name"], State(one["state"]), one["words"], one.get("fix", "")) for one in told
     ]

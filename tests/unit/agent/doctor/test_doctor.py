@@ -9,6 +9,7 @@ from agent.config import Settings
 from agent.config.schema import Paths, Ship
 from agent.doctor import Examination, Finding, State, demand, host, kernel, programs
 from agent.errors import KernelError, PrivilegeError
+from probes.errors import ProbeError
 
 MOUNTINFO = """\
 24 30 0:22 / /sys rw,nosuid - sysfs sysfs rw
@@ -171,6 +172,23 @@ def test_no_gpu_is_a_normal_state() -> None:
     assert finding.state is State.OK
 
 
-def test_asking_an_agent_that_does_not_run_is_a_limit(tmp_path: Path) -> None:
+def test_without_an_agent_the_doctors_own_probes_are_asked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told = {"name": "live: exec", "state": "missing", "words": "not seen", "fix": "look"}
+    monkeypatch.setattr("agent.daemon.selftest.alone", lambda _: [told])
+    first, second = host.running(Settings(paths=Paths(run=tmp_path)))
+    assert (first.name, first.state) == ("live", State.OK)
+    assert (second.name, second.state) == ("live: exec", State.MISSING)
+
+
+def test_probes_that_the_kernel_refuses_the_doctor_are_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(_: Path) -> None:
+        raise ProbeError("load the probes into the kernel", "EPERM")
+
+    monkeypatch.setattr("agent.daemon.selftest.alone", refuse)
     (finding,) = host.running(Settings(paths=Paths(run=tmp_path)))
-    assert finding.state is State.LIMITED
+    assert finding.state is State.MISSING
+    assert "EPERM" in finding.words
