@@ -55,8 +55,12 @@ def test_of_a_process_nobody_knows_nothing_is_claimed() -> None:
 
 
 def test_arguments_the_kernel_cut_short_are_completed_while_the_process_lives(see: See) -> None:
-    with subprocess.Popen([sys.executable, "-c", "input()", "x" * 3000], stdin=-1) as process:
+    command = [sys.executable, "-c", "print(flush=True); input()", "x" * 3000]
+    with subprocess.Popen(command, stdin=-1, stdout=-1) as process:
         try:
+            # Until it runs, its arguments may not be where /proc looks for them.
+            assert process.stdout is not None
+            process.stdout.readline()
             cut = (sys.executable, "-c", "inp")
             lineage = Lineage()
             lineage.learn(see("exec", sys.executable, pid=process.pid, arguments=cut))
