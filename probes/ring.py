@@ -67,7 +67,7 @@ class Ring:
 
     def __init__(self, ring: BpfMap, schema: Schema) -> None:
         self.fd = ring.fd
-        self._id = ring.id
+        self.id = ring.id
         self._kept: NDArray[np.uint64] | None = None
         self._schema = schema
         record = schema.limit("RECORD_BYTES")
@@ -118,10 +118,10 @@ class Ring:
             file.truncate(_KEPT_BYTES)
             memory = mmap.mmap(file.fileno(), _KEPT_BYTES)
         self._kept = np.frombuffer(memory, "<u8")
-        if int(self._kept[0]) == self._id:
+        if int(self._kept[0]) == self.id:
             self.taken += max(self._at - int(self._kept[1]), 0) // self._slot_bytes
         self._kept[1] = self._at
-        self._kept[0] = self._id
+        self._kept[0] = self.id
 
     def advance(self) -> None:
         """Gives what `peek` returned back to the kernel."""

@@ -55,6 +55,10 @@ class Accounts:
         self.late += length_s > 1.5 * planned_s
         self.longest_s = max(self.longest_s, length_s)
 
+    def left_by_another(self, records: int) -> None:
+        """So many came in that were out of the ring before this daemon."""
+        self._base -= records
+
     def since_last(self) -> dict[str, int]:
         """Losses of records in user space since the last call: of the window that closes now.
 

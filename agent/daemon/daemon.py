@@ -139,7 +139,6 @@ class Daemon:
         self.losses: Counter[str] = Counter()
         self.selftest = SelfTest(self.loop, self.registry, settings.window.length_s)
         self.health = Health(self)
-        self.sensor.ring.keep(self.settings.paths.run / "ring-position")
         self.accounts = Accounts(self)
         self.status = Status(self)
         self.control = ControlServer(settings.paths.run, Handlers(self).table())
@@ -156,7 +155,7 @@ class Daemon:
         for one in touched:
             log.warning("containment.recovered", id=one.id, workload=one.target.workload)
         self.scan()
-        self.router.take_before()
+        self.router.begin()
         self.control.start()
         every = self.loop.every
         every(self.settings.window.length_s, self._on_window)
@@ -325,6 +324,8 @@ class Daemon:
             self.seen.forget(watcher.fresh)
             watcher.fresh.clear()
         self.counters.keep()
+        if not self.hands.busy:
+            self.router.judged()
         self.sensor.let_go_before(told=True)
         self._window_start_ns = now_ns
         self.tap.tick(now_ns)

@@ -111,6 +111,11 @@ class Hands:
         self._for_s = settings.response.contain_for_s
         self._preserves = settings.response.evidence_before_kill
 
+    @property
+    def busy(self) -> bool:
+        """Whether a step is under way, and the verdict that waits for it is not told yet."""
+        return bool(self._pending)
+
     def standing(self, workload_id: int) -> Step:
         """The highest step in force or under way; answers at once."""
         live = (one.step for one in self.live if one.target.workload_id == workload_id)

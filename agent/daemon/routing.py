@@ -3,17 +3,24 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
+from agent.daemon.inflight import InFlight
 from agent.log import log
 from collectors.records import Records
 from probes.errors import ProbeError
+from probes.ring import Batch
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from agent.daemon.daemon import Daemon
     from agent.daemon.watcher import Watcher
     from collectors.sightings import Sighting
-    from probes.ring import Batch
+
+
+RECENT: Final = 256
+"""Verdicts looked through for what a daemon that was killed had told already."""
 
 
 class Router:
@@ -27,13 +34,68 @@ class Router:
         """Have routed nothing."""
         self._daemon = daemon
         self.unwatched_exec = False
+        self._again: set[tuple[str, str, int, int]] = set()
+        ring, run = daemon.sensor.ring, daemon.settings.paths.run
+        ring.keep(run / "ring-position")
+        record_bytes = daemon.sensor.schema.limit("RECORD_BYTES")
+        self._in_flight = InFlight(run / "in-flight", ring.id, record_bytes)
+
+    def begin(self) -> None:
+        """Take what earlier daemons read or left, before anything new."""
+        self._take_in_flight(self._in_flight)
+        self._take_before()
+
+    def judged(self) -> None:
+        """Everything taken so far was judged, and what it led to is written."""
+        self._in_flight.clear()
 
     def take(self, batch: Batch) -> None:
         """Decode it, and hand each sighting to whom it concerns."""
         self._daemon.accounts.read += len(batch)
-        self.route(self._decoded(batch, self._daemon.records))
+        sightings = self._decoded(batch, self._daemon.records)
+        if self._again:  # at the ring's head may be what was kept, too, and not yet given back
+            sightings = self._without(sightings, lambda s: _identity(s) in self._again)
+            self._again = set()
+        self.route(sightings)
+        self._in_flight.add(batch.raw)
 
-    def take_before(self) -> None:
+    def _take_in_flight(self, left: InFlight) -> None:
+        """Records that a daemon before had read and not judged; what it told already stays told."""
+        daemon = self._daemon
+        daemon.accounts.left_by_another(len(left.found) + left.beyond)
+        daemon.accounts.read += len(left.found) + left.beyond
+        daemon.accounts.lost["failed"] += left.beyond
+        before = daemon.sensor.before
+        if left.ring == daemon.sensor.ring.id:
+            schema = daemon.sensor.schema
+        elif before is not None and before.ring is not None and left.ring == before.ring.id:
+            schema = before.schema
+        else:
+            daemon.accounts.lost["failed"] += len(left.found)
+            return
+        records = daemon.records if schema is daemon.sensor.schema else Records(schema)
+        sightings = self._decoded(Batch(left.found, schema), records)
+        self._again = {_identity(sighting) for sighting in sightings}
+        told = {
+            (verdict["workload"], novel["pid"], novel["time_ns"])
+            for verdict in daemon.store.verdicts(limit=RECENT)
+            for novel in verdict["novel"]
+        }
+        name_of = daemon.registry.name_of
+        self.route(
+            self._without(sightings, lambda s: (name_of(s.workload), s.pid, s.time_ns) in told)
+        )
+
+    def _without(
+        self, sightings: list[Sighting], told: Callable[[Sighting], bool]
+    ) -> list[Sighting]:
+        fresh = [sighting for sighting in sightings if not told(sighting)]
+        repeated = len(sightings) - len(fresh)
+        self._daemon.accounts.sightings += repeated
+        self._daemon.accounts.went["told_before"] += repeated
+        return fresh
+
+    def _take_before(self) -> None:
         """Records that an earlier object left in a ring of its own, in its own layout."""
         before = self._daemon.sensor.before
         if before is None or before.ring is None:
@@ -98,3 +160,7 @@ class Router:
             log.error("records.failed", error=f"{type(error).__name__}: {error}")
             return False
         return True
+
+
+def _identity(sighting: Sighting) -> tuple[str, str, int, int]:
+    return sighting.kind, sighting.item, sighting.pid, sighting.time_ns
