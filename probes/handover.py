@@ -37,6 +37,7 @@ _WITNESS: Final = "program"
 _COPIED: Final = {
     "contained": ("", "containment"),
     "members": ("", "member"),
+    "modes": ("", "workload_mode"),
     "sensitive": ("file_key", ""),
     "seen": ("seen_key", ""),
 }

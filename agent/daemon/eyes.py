@@ -147,6 +147,13 @@ asking.send(struct.pack(">6H", 17, 256, 1, 0, 0, 0) + b"\x09self-test\x07invalid
 _CALLS: Final = (
     Eye("sequences of calls", "os.getppid()", counter="sequences"),
     Eye("sensitive call", 'os.close(os.memfd_create("self-test"))', _is("syscall", "319")),
+    Eye(
+        "signal to another process",
+        "os.kill(os.getppid(), signal.SIGCONT)",  # to the agent, which runs: nothing comes of it
+        _is("signal", "kill SIGCONT"),
+        programs=("on_signal",),
+    ),
+    Eye("user stack", 'open(where + "/stacked", "w").close()', _is("stack")),
     Eye("System V shared memory", """
 segment = call(29, 0, 4096, 0o600)
 address = call(30, segment, 0, 0); call(31, segment, 0, 0); call(67, address)

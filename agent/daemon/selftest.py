@@ -12,10 +12,12 @@ import numpy as np
 from agent.daemon import eyes
 from agent.daemon.deeds import Deeds
 from agent.daemon.loop import Loop
+from agent.daemon.modes import Modes
 from agent.daemon.registry import Registry
 from collectors.counters import Counters, Counts
 from collectors.records import Records
 from collectors.sightings import Sighting
+from detectors.assessment import BaselineState
 from probes.loader import Sensor, remove
 from probes.schema import Schema
 
@@ -41,6 +43,7 @@ class SelfTest:
         self._one = threading.Lock()
         self._loop = loop
         self._registry = registry
+        self._modes = Modes(registry.membership.sensor)  # with stacks, as of one that guards
         self._wait_s = WAIT_S + 2 * window_s
         self.number = 0
         self.seen: list[Sighting] = []
@@ -82,9 +85,11 @@ class SelfTest:
         self.seen = []
         self._counted, self._losses = Counter(), Counter()
         self.number = self._registry.borrow(NAME, pid)
+        self._modes.follow(self.number, BaselineState.GUARDING)
         return self.number
 
     def _end(self, number: int) -> None:
+        self._modes.follow(number, BaselineState.LEARNING)
         self._registry.give_back(NAME, number)
         self.number, self.seen = 0, []
 
@@ -125,6 +130,7 @@ def _alone(sensor: Sensor, where: str) -> list[dict[str, Any]]:
         entry = np.zeros(1, schema.dtype("member"))
         entry["workload"] = _NUMBER
         sensor.maps["members"].set(deeds.pid.to_bytes(4, "little"), entry.tobytes())
+        Modes(sensor).follow(_NUMBER, BaselineState.GUARDING)
         sensor.adopt()
         failed = deeds.do(eyes.deeds(), DEEDS_S)
         end_s = time.monotonic() + WAIT_S

@@ -20,6 +20,7 @@ BLIND_CALLS: Final = 20
 MOST_THREADS: Final = 32
 """Of one process, asked how often they slept."""
 
+_RING_THREAD: Final = b"iou-"  # iou-sqp-PID, iou-wrk-PID: io_uring/sqpoll.c, io-wq.c
 _MAJOR_FAULTS: Final = 9  # field of /proc/PID/stat behind the name, proc(5)
 
 
@@ -102,14 +103,15 @@ def activity(pids: Iterable[int]) -> Activity:
     for pid in pids:
         root = Path("/proc", str(pid))
         with suppress(OSError, ValueError, KeyError):
-            faults += int(
-                (root / "stat").read_text("ascii", "replace").rpartition(")")[2].split()[9]
-            )
+            stat = (root / "stat").read_text("ascii", "replace")
+            faults += int(stat.rpartition(")")[2].split()[_MAJOR_FAULTS])
             figures = _figures(root / "io")
             reads += figures["syscr"] + figures["syscw"]
         with suppress(OSError, ValueError, KeyError):
             for thread in sorted((root / "task").iterdir())[:MOST_THREADS]:
-                sleeps += _figures(thread / "status")["voluntary_ctxt_switches"]
+                # io_uring's own threads sleep without a call of the program's.
+                if not (thread / "comm").read_bytes().startswith(_RING_THREAD):
+                    sleeps += _figures(thread / "status")["voluntary_ctxt_switches"]
     return Activity(reads, sleeps, faults)
 
 
