@@ -48,6 +48,7 @@ _PROGRAM: Final = np.dtype(
         ("rest", "<u4"),
     ]
 )
+PROGRAMS: Final = "programs"
 _CGROUP_LINK: Final = 3  # BPF_LINK_TYPE_CGROUP
 _MOST_MAPS: Final = 64  # one of our programs uses a dozen
 
@@ -76,7 +77,7 @@ def opened(path: Path, kind: str) -> int | None:
 
     Args:
         path: In bpffs.
-        kind: `link` or `map`.
+        kind: `link`, `map` or `prog`.
 
     Raises:
         ProbeError: it cannot be opened.
@@ -120,11 +121,20 @@ def types_of(program: int) -> int:
     return int(described(program, _PROGRAM)["btf"])
 
 
+def program_pin(link_pin: Path) -> Path:
+    """Where the program of a pinned link is pinned, too.
+
+    The kernel opens a program by its number for CAP_SYS_ADMIN alone, which the unit has not.
+    """
+    return link_pin.parent.parent / PROGRAMS / link_pin.name
+
+
 class Attachment:
     """One program at its hook, held by descriptors of this process.
 
     Attributes:
         name: Of the program.
+        program: Its descriptor; negative where it has no pin and the kernel refuses its number.
     """
 
     def __init__(self, name: str, pin: Path, link: int) -> None:
@@ -137,9 +147,15 @@ class Attachment:
         self._kind, self._cgroup = int(facts["type"]), int(facts["cgroup"])
         self._attach_type = int(facts["attach_type"])
         self.program_id = int(facts["program"])
-        self.program = self._lib.bpf_prog_get_fd_by_id(self.program_id)
-        if self.program < 0:
-            raise libbpf.failed(f"open program {name}", self.program)
+        self.program = self._open_program()
+
+    def _open_program(self) -> int:
+        pinned = opened(program_pin(self._pin), "prog")
+        if pinned is not None:
+            if int(described(pinned, _PROGRAM)["id"]) == self.program_id:
+                return pinned
+            os.close(pinned)  # an object took over, and died before it gave its name
+        return int(self._lib.bpf_prog_get_fd_by_id(self.program_id))
 
     @classmethod
     def pinned(cls, pin: Path) -> Attachment | None:
@@ -194,6 +210,8 @@ class Attachment:
             if code:
                 raise libbpf.failed(f"put {self.name} back", code)
         pinned_anew(self.link, self._pin)
+        if self.program >= 0:
+            pinned_anew(self.program, program_pin(self._pin))
 
     def give_to(self, program: int) -> bool:
         """Have another program at this hook in one step of the kernel; False if it has none."""
@@ -210,4 +228,5 @@ class Attachment:
     def close(self) -> None:
         """Lets go; what is pinned goes on."""
         os.close(self.link)
-        os.close(self.program)
+        if self.program >= 0:
+            os.close(self.program)

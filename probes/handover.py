@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 from probes import layout, libbpf, schema
-from probes.attachments import Attachment, opened, pinned_anew, types_of
+from probes.attachments import Attachment, opened, pinned_anew, program_pin, types_of
 from probes.errors import ProbeError
 from probes.holding import LINKS, cgroup_root
 from probes.maps import BpfMap
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
 NEXT: Final = "next"
 BEFORE: Final = "before"
+TYPES: Final = "types"
 _WITNESS: Final = "program"
 """A program of the object before, pinned beside its maps: it keeps the types they are of."""
 
@@ -85,9 +86,9 @@ class Before:
         program = opened(self._place / _WITNESS, "prog")
         if program is None:
             raise ProbeError("tell what the object before counted", "none of its programs is left")
-        self.schema: Schema = layout.kernel_schema(types_of(program))
+        self.schema: Schema = layout.kernel_schema(types_of(program), self._place / TYPES)
         os.close(program)
-        names = {pin.name for pin in self._place.iterdir()} - {_WITNESS}
+        names = {pin.name for pin in self._place.iterdir()} - {_WITNESS, TYPES}
         self.maps = {name: BpfMap.pinned(self._place, name) for name in names}
         self.ring = Ring(self.maps["ring"], self.schema) if "ring" in names else None
 
@@ -111,6 +112,7 @@ class Takeover:
     def __init__(self, pins: Path, path: Path, names: Iterable[str]) -> None:
         """Open what is there, and say what of it can go on."""
         self._pins, self._next, self._before = pins, pins / NEXT, pins / BEFORE
+        self._path = path
         self.done = Handover()
         if self._next.is_dir():
             self.done.notes.append("a hand-over before this one was cut short: its counts are lost")
@@ -146,10 +148,12 @@ class Takeover:
 
     def _types_before(self) -> Schema | None:
         """Of an attached program; where none is, of a map, which may be older still."""
+        kept = self._pins / TYPES
         if self._old_links:
-            return layout.kernel_schema(types_of(next(iter(self._old_links.values())).program))
+            program = next(iter(self._old_links.values())).program
+            return layout.kernel_schema(types_of(program), kept)
         meta = self._old.get("meta")
-        return None if meta is None else layout.kernel_schema(meta.btf_id)
+        return None if meta is None else layout.kernel_schema(meta.btf_id, kept)
 
     def _fits(self, loading: libbpf.Object, name: str, old: BpfMap) -> bool:
         if self._old_types is None:
@@ -173,8 +177,9 @@ class Takeover:
         links.mkdir(mode=0o700, exist_ok=True)
         old, self._old_links = self._old_links, {}
         if old and any(map(_told_by_reader, self.done.changed)):
-            witness = next(iter(old.values())).program
-            pinned_anew(witness, self._before / _WITNESS)
+            for witness in (one.program for one in old.values() if one.program >= 0):
+                pinned_anew(witness, self._before / _WITNESS)
+                break
         rebuilt = {"tasks", "members", "sockets"} & set(self.done.changed)
         began_ns = time.monotonic_ns()
         with ExitStack() as stack:
@@ -188,6 +193,7 @@ class Takeover:
                 self._take_hook(loaded, program, old.pop(program, None), root)
             for name in {pin.name for pin in links.iterdir()} - wanted:
                 (links / name).unlink()
+                program_pin(links / name).unlink(missing_ok=True)
             for attachment in old.values():
                 attachment.close()
         self.done.took_ms = (time.monotonic_ns() - began_ns) / _MS
@@ -214,6 +220,7 @@ class Takeover:
         at_once = in_cgroup or section.startswith(_ITERATOR_SECTION)
         if old is not None and at_once and not old.cut and old.give_to(loaded.program_fd(program)):
             old.close()
+            pinned_anew(loaded.program_fd(program), program_pin(pin))
             return
         lsm = section.startswith(_LSM_SECTION)
         link = loaded.attach(program, root if in_cgroup else None) if lsm else None
@@ -228,6 +235,7 @@ class Takeover:
                 self.done.gap_ms = max(self.done.gap_ms, gap_ms)
         link.pin(pin)
         link.close()
+        pinned_anew(loaded.program_fd(program), program_pin(pin))
 
     def _carry(self, name: str, *, again: bool = False) -> None:
         """Copy what can be copied; the rest is said, once."""
@@ -265,6 +273,10 @@ class Takeover:
             else:
                 (self._pins / name).unlink()
             (self._next / name).rename(self._pins / name)
+        kept = self._pins / TYPES
+        if self._before.is_dir() and kept.exists():
+            kept.rename(self._before / TYPES)
+        layout.keep_types(self._path, kept)
         if self._next.is_dir():
             self._next.rmdir()
 

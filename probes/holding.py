@@ -7,6 +7,7 @@ never a reason to let go of the counts.
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -147,10 +148,11 @@ def recover(pins: Path, names: Iterable[str]) -> list[Damage]:
         each = Attachment.pinned(pin)
         if each is None:
             continue
-        for number in set(maps_of(each.program)) - seen:
-            found = BpfMap.numbered(number)
+        for number in set(maps_of(each.program) if each.program >= 0 else ()) - seen:
             seen.add(number)
-            used.setdefault(found.kernel_name, found)
+            with suppress(ProbeError):  # by number for CAP_SYS_ADMIN alone: then it is made anew
+                found = BpfMap.numbered(number)
+                used.setdefault(found.kernel_name, found)
         each.close()
     damage = []
     for name in names:

@@ -1,11 +1,13 @@
 """Whether a map of an earlier object can go on as it is, and how its contents fit a new one.
 
 Two objects are compared by their own type information: the earlier one's is asked of the
-kernel, which keeps it with each program. Nothing is known here of any earlier version.
+kernel, which keeps it with each program, or read from a copy pinned beside the maps.
+Nothing is known here of any earlier version.
 """
 
 from __future__ import annotations
 
+import errno
 import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
@@ -13,13 +15,15 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 
 from probes import libbpf
+from probes.attachments import pinned_anew
 from probes.errors import ProbeError
+from probes.maps import BpfMap
 from probes.schema import Schema
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
+    from pathlib import Path
 
-    from probes.maps import BpfMap
+    from numpy.typing import NDArray
 
 TABLES: Final = {
     "totals": ("counter",),
@@ -32,6 +36,7 @@ TABLES: Final = {
 """Array maps of counts, by the enums whose constants number a row's columns."""
 
 _PER_WORKLOAD: Final = frozenset(TABLES) - {"submitted"}
+_ARRAY: Final = 2  # BPF_MAP_TYPE_ARRAY
 _END: Final = "_MAX"
 _EVENTS: Final = "_event"
 _BTF: Final = np.dtype(
@@ -48,17 +53,38 @@ class Layout:
     columns: tuple[tuple[str, int], ...]
 
 
-def kernel_schema(number: int) -> Schema:
+def keep_types(path: Path, kept: Path) -> None:
+    """Pins a copy of an object's types, for the agent after this one.
+
+    The kernel's own is CAP_SYS_ADMIN's to read, which the unit has not.
+    """
+    raw = libbpf.btf_bytes(path)
+    fd = libbpf.library().bpf_map_create(_ARRAY, b"types", 4, len(raw), 1, None)
+    if fd < 0:
+        raise libbpf.failed("keep the types of the object", fd)
+    copy = BpfMap(fd, kept.name)
+    copy.set(bytes(4), raw)
+    pinned_anew(fd, kept)
+    copy.close()
+
+
+def kernel_schema(number: int, kept: Path) -> Schema:
     """The types of an object as the kernel keeps them with its programs and maps.
 
     Args:
         number: The kernel's, of these types.
+        kept: Where a copy of them is pinned.
 
     Raises:
         ProbeError: it keeps none.
     """
     library = libbpf.library()
     fd = library.bpf_btf_get_fd_by_id(number)
+    if fd == -errno.EPERM:
+        copy = BpfMap.pinned(kept.parent, kept.name)
+        types = copy.get(bytes(4)) or b""
+        copy.close()
+        return Schema(types)
     if fd < 0:
         raise libbpf.failed("read the types of the object before", fd)
     try:

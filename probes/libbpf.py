@@ -66,6 +66,7 @@ _SIGNATURES: Final[dict[str, tuple[Any, tuple[Any, ...]]]] = {
     "bpf_map__btf_key_type_id": (c.c_uint32, (c.c_void_p,)),
     "bpf_map__btf_value_type_id": (c.c_uint32, (c.c_void_p,)),
     "bpf_obj_get": (c.c_int, (c.c_char_p,)),
+    "bpf_map_create": (c.c_int, (c.c_uint32, c.c_char_p, *[c.c_uint32] * 3, c.c_void_p)),
     "bpf_obj_pin": (c.c_int, (c.c_int, c.c_char_p)),
     "bpf_prog_get_fd_by_id": (c.c_int, (c.c_uint32,)),
     "bpf_map_get_fd_by_id": (c.c_int, (c.c_uint32,)),

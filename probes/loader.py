@@ -238,7 +238,7 @@ def _gone(pins: Path, wanted: set[str]) -> tuple[Damage, ...]:
         each = Attachment.pinned(pins / LINKS / name)
         if each is None or each.cut:
             found.append(Damage(name, "was detached while no agent ran"))
-        elif not mine & set(maps_of(each.program)):
+        elif each.program < 0 or not mine & set(maps_of(each.program)):
             found.append(Damage(name, "was replaced by another program while no agent ran"))
         if each is not None:
             each.close()
