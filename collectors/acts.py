@@ -62,8 +62,8 @@ class Acts:
 
     def _title(self, record: np.void) -> Sighting:
         raw = bytes(record["name"])
-        words = np.frombuffer(raw.ljust(16, b"\0").translate(_DIGITS), "<u8")
-        key = self._reader.seen_key(record["hdr"], first=words[0], second=words[1])
+        first, second = _name_words(raw)
+        key = self._reader.seen_key(record["hdr"], first=first, second=second)
         return self._make("title", f"set-name {text(raw)}", record, key=key)
 
     def _privilege(self, record: np.void) -> Sighting:
@@ -93,23 +93,36 @@ class Acts:
         return self._make("signal", item, record)
 
     def _shared(self, record: np.void) -> Sighting:
-        """A System V segment; `stranger` where no process of the workload made it."""
+        """A System V segment, `stranger` where no process of the workload made it; or a memfd."""
+        operation = self._operations[int(record["operation"])]
+        if operation == "memfd":
+            raw = bytes(record["name"])
+            first, second = _name_words(raw[:15])
+            key = self._reader.seen_key(
+                record["hdr"], first=first, second=second, access=record["operation"]
+            )
+            return self._make("shared", f"/memfd:{text(raw)}", record, key=key)
         name, owner = int(record["key"]), int(record["owner"])
         own = record["creator_workload"] == record["hdr"]["workload"]
-        marks = self._reader.marks(int(record["hdr"]["flags"]))
-        marks |= {self._operations[int(record["operation"])]}
+        marks = self._reader.marks(int(record["hdr"]["flags"])) | {operation}
         if not own:
             marks |= {"stranger"} if owner == record["hdr"]["uid"] else {"stranger", "other-owner"}
         if int(record["attach_flags"]) & _SHM_EXEC:
             marks |= {"executable"}
-        item = f"sysv shm 0x{name:08x}" if name else "sysv shm private"
         key = self._reader.seen_key(
             record["hdr"],
             first=owner << 32 | name,
             second=int(own),
             access=record["operation"],
         )
+        item = f"sysv shm 0x{name:08x}" if name else "sysv shm private"
         return self._make("shared", item, record, key=key, marks=marks)
+
+
+def _name_words(name: bytes) -> tuple[int, int]:
+    """A short name as probes/titles.bpf.h makes a key of it."""
+    first, second = np.frombuffer(name.ljust(16, b"\0").translate(_DIGITS), "<u8")
+    return int(first), int(second)
 
 
 def signal_name(number: int) -> str:

@@ -123,6 +123,8 @@ class Records:
         path, marks = text(record["path"]), self.reader.marks(int(record["hdr"]["flags"]))
         if path.startswith(_MEMFD):
             marks |= {"memfd"}
+        if path and "mprotect" in marks:
+            marks |= {"patched"}
         item = path or ("mprotect" if "mprotect" in marks else "anonymous")
         inode = (int(record["dev"]), int(record["ino"]))
         return self._make("library", item, record, marks=marks, inode=inode)

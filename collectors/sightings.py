@@ -113,6 +113,7 @@ _MARK_WORDS: Final = {
     "FLAG_PROTECT": "mprotect",
     "FLAG_FOREIGN": "foreign",
     "FLAG_RING": "io_uring",
+    "FLAG_SHARED": "shared",
     "FLAG_CORE": "core",
     "FLAG_OOM": "oom",
 }

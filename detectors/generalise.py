@@ -60,7 +60,7 @@ def generalise(item: Item, *, sensitive: bool) -> str:
         sensitive: Whether it belongs to a sensitive class: then only its own process number is
             taken out of it, nothing else.
     """
-    if item.kind in _PATH_KINDS:
+    if item.kind in _PATH_KINDS and not item.item.startswith("sysv "):
         path = own_process(item.item, item.pid)
         if sensitive:
             return path

@@ -163,6 +163,8 @@ def _program(item: Item, known: Repertoire) -> Verdict:
 def _file(item: Item, known: Repertoire) -> Verdict:
     if item.item.startswith("sysv shm "):
         return _segment(item)
+    if item.item.startswith("/memfd:"):
+        return Level.LOW, "a file in memory, shared by its descriptor", ()
     path = own_process(item.item, item.pid)
     key = generalise(item, sensitive=False)
     if (

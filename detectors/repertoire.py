@@ -98,7 +98,7 @@ class Repertoire:
             self.refused += 1
             return
         known.add(key)
-        if kind in _FOLDER_KINDS and not sensitive:
+        if kind in _FOLDER_KINDS and not sensitive and _in_folder(key):
             self._count_folder(role, kind, folder_of(key))
         elif kind is ItemKind.PEER and not sensitive:
             self._count_port(role, key)
@@ -172,6 +172,11 @@ class Repertoire:
     def __len__(self) -> int:
         """Return how many keys are known."""
         return sum(len(known) for kinds in self.keys.values() for known in kinds.values())
+
+
+def _in_folder(key: str) -> bool:
+    """Tell whether this is a file that has neighbours; memory has none."""
+    return key.startswith("/") and not key.startswith("/memfd:")
 
 
 def _port_family(key: str) -> str | None:

@@ -16,6 +16,7 @@ enum limit {
 	COMM_BYTES = 16,
 	ADDRESS_BYTES = 16,
 	UNIX_PATH_BYTES = 108,
+	SHARED_NAME_BYTES = 136,
 	SYSCALL_ARGS = 6,
 	MAX_WORKLOADS = 256,   /* workload 0: nobody asked to watch this task */
 	GRAM_LENGTH = 7,       /* calls in one word */
@@ -41,10 +42,11 @@ enum event_kind {
 	EVENT_STRANGER = 12,  /* file_event: somebody else opened what a workload holds */
 	EVENT_TITLE = 13,     /* title_event: a thread took another name */
 	EVENT_PRIVILEGE = 14, /* privilege_event: other rights, or another namespace */
-	EVENT_SHARED = 15,    /* shared_event: System V shared memory, made or attached */
-	EVENT_REFUSED = 16,   /* peer_event: a connect that was not answered, by its error */
-	EVENT_STACK = 17,     /* stack_event: from where the call that a record tells of came */
-	EVENT_SIGNAL = 18,    /* signal_event: to a process outside the workload */
+	EVENT_SHARED =
+		15, /* shared_event: System V shared memory, made or attached; a memfd made */
+	EVENT_REFUSED = 16, /* peer_event: a connect that was not answered, by its error */
+	EVENT_STACK = 17,   /* stack_event: from where the call that a record tells of came */
+	EVENT_SIGNAL = 18,  /* signal_event: to a process outside the workload */
 	EVENT_MAX = 19,
 };
 
@@ -149,6 +151,7 @@ enum shared_operation {
 	SHARED_CREATE = 1, /* shmget(2) made it */
 	SHARED_OPEN = 2,   /* shmget(2) found it */
 	SHARED_ATTACH = 3, /* shmat(2) */
+	SHARED_MEMFD = 4,  /* memfd_create(2) made it */
 };
 
 /* Variables that change whose code a new program runs. */
@@ -376,8 +379,8 @@ struct shared_event {
 	__u32 creator; /* thread group; 0: unread */
 	__u32 owner;   /* uid */
 	__u32 creator_workload;
-	__u32 attach_flags; /* of shmat(2) */
-	__u64 reserved[17];
+	__u32 attach_flags;           /* of shmat(2) */
+	char name[SHARED_NAME_BYTES]; /* of a memfd */
 };
 
 struct signal_event {

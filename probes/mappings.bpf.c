@@ -1,12 +1,18 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR MIT */
 /* One EVENT_MAPPING per executable file, and one per way of making memory executable.
  *
- * Called from sys_exit for mmap(2) with PROT_EXEC and for mprotect(2) that adds it.
- * The loader's own first mappings are part of execve and belong to EVENT_EXEC.
+ * Called from sys_exit for mmap(2) with PROT_EXEC and for mprotect(2) that adds it. The
+ * loader's own first mappings are part of execve and belong to EVENT_EXEC. What lies at an
+ * address that mprotect(2) names is looked up from Linux 5.17 on (kernel commit 7c7e3d31e785);
+ * before, it counts as memory without a file.
  */
 #include "path.bpf.h"
 
 #define MAP_ANONYMOUS_BIT 0x20
+#define MAP_SHARED_BIT 0x1
+#define VM_WRITE_BIT 0x2
+#define VM_SHARED_BIT 0x8
+#define ACCESS_CHANGED 1 /* beside 0 and FLAG_ANONYMOUS in a key's access */
 #define CALL_MMAP_NUMBER 9
 
 static __always_inline struct mapping_event *mapping_reserve(struct task_state *state,
@@ -60,20 +66,65 @@ __noinline int memory_mapped(__u64 address, __u32 prot, __u32 map_flags, __u32 f
 	event->dev = key.dev;
 	event->generation = key.generation;
 	event->hdr.flags = file ? path_write(event->path, file) : FLAG_ANONYMOUS;
+	if (map_flags & MAP_SHARED_BIT)
+		event->hdr.flags |= FLAG_SHARED;
 	record_submit(&event->hdr, 1);
 	state->due = EVENT_MAPPING;
 	return 0;
 }
 
+/* What lies at an address. */
+struct area {
+	struct file *file; /* NULL: none */
+	__u64 flags;
+	__u32 written; /* a private copy of some page was made: it is not what the file holds */
+};
+
+static long area_read(struct task_struct *task, struct vm_area_struct *vma, void *data)
+{
+	struct area *area = data;
+
+	area->file = BPF_CORE_READ(vma, vm_file);
+	area->flags = BPF_CORE_READ(vma, vm_flags);
+	area->written = BPF_CORE_READ(vma, anon_vma) != NULL;
+	return 0;
+}
+
+static __always_inline void area_find(struct task_struct *task, __u64 address, struct area *area)
+{
+	/* Absent, or the map of memory is locked by another thread: as if it had no file. */
+	if (bpf_core_enum_value_exists(enum bpf_func_id, BPF_FUNC_find_vma))
+		bpf_find_vma(task, address, area_read, area, 0);
+}
+
+/* Executable from now on. Of a file: the file, if it still is what the file holds, else that it was
+ * changed. Without one: once, since a compiler at run time does it all the time.
+ */
 __noinline int memory_protected(__u64 address, __u32 prot, __u32 call)
 {
 	struct task_struct *task = bpf_get_current_task_btf();
 	struct task_state *state = task_watched(task);
 	struct seen_key key = {.kind = EVENT_MAPPING, .first = 1, .access = FLAG_ANONYMOUS};
 	struct mapping_event *event;
+	struct area area = {};
+	__u16 flags = FLAG_ANONYMOUS | FLAG_PROTECT;
+	struct inode *inode;
+	struct file *file;
 
 	if (!state)
 		return 0;
+	area_find(task, address, &area);
+	file = area.file;
+	if (file) {
+		inode = BPF_CORE_READ(file, f_inode);
+		flags = area.flags & VM_SHARED_BIT ? FLAG_SHARED : 0;
+		if (area.written || (area.flags & (VM_WRITE_BIT | VM_SHARED_BIT)))
+			flags |= FLAG_PROTECT;
+		key.access = flags & FLAG_PROTECT ? ACCESS_CHANGED : 0;
+		key.first = BPF_CORE_READ(inode, i_ino);
+		key.dev = BPF_CORE_READ(inode, i_sb, s_dev);
+		key.generation = BPF_CORE_READ(inode, i_generation);
+	}
 	key.workload = state->workload;
 	key.role = state->role;
 	if (!seen_first(&key))
@@ -81,7 +132,13 @@ __noinline int memory_protected(__u64 address, __u32 prot, __u32 call)
 	event = mapping_reserve(state, task, address, prot, call);
 	if (!event)
 		return 0;
-	event->hdr.flags = FLAG_ANONYMOUS | FLAG_PROTECT;
+	if (file) {
+		event->ino = key.first;
+		event->dev = key.dev;
+		event->generation = key.generation;
+		flags |= path_write(event->path, file);
+	}
+	event->hdr.flags = flags;
 	record_submit(&event->hdr, 1);
 	state->due = EVENT_MAPPING;
 	return 0;

@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR MIT */
-/* One EVENT_SHARED per System V segment that a role makes, finds or attaches.
+/* One EVENT_SHARED per System V segment that a role makes, finds or attaches, and per name
+ * of the memfds that it makes.
  *
  * Called from sys_exit for shmget(2) and shmat(2). The segment is looked up as the kernel
  * does, in the radix tree of the task's IPC namespace; its own number proves it found.
  */
-#include "record.bpf.h"
+#include "path.bpf.h"
+#include "titles.bpf.h"
 
 #define SHM_IDS 2     /* ipc/util.h: of semaphores, messages, shared memory */
 #define INDEX_BITS 15 /* of an id; 24 with ipcmni_extend on the kernel's command line */
@@ -13,6 +15,8 @@
 #define XA_DEPTH 4
 #define XA_NODE_MARK 2 /* include/linux/xarray.h: the low two bits of a pointer to a node */
 #define SHMGET_NUMBER 29
+#define MEMFD_CREATE_NUMBER 319
+#define MEMFD_PREFIX_BYTES 6
 #define IPC_CREAT_BIT 01000
 
 static __always_inline struct shmid_kernel *segment_at(__u64 entry, __u32 index)
@@ -97,6 +101,46 @@ __noinline int segment_used(__u32 id, __u32 flags, __u32 call)
 	event->owner = owner;
 	event->creator_workload = whose;
 	event->attach_flags = call == SHMGET_NUMBER ? 0 : flags;
+	record_submit(&event->hdr, 0);
+	return 0;
+}
+
+/* The kernel puts "memfd:" before the name. */
+__noinline int memfd_made(__u32 fd)
+{
+	struct task_struct *task = bpf_get_current_task_btf();
+	struct task_state *state = task_watched(task);
+	struct seen_key key = {.kind = EVENT_SHARED, .access = SHARED_MEMFD};
+	union short_name short_name = {};
+	struct shared_event *event;
+	const unsigned char *name;
+	struct file *file;
+
+	if (!state)
+		return 0;
+	file = file_of(task, fd);
+	name = BPF_CORE_READ(file, f_path.dentry, d_name.name) + MEMFD_PREFIX_BYTES;
+	if (bpf_probe_read_kernel_str(short_name.text, COMM_BYTES, name) < 0) {
+		loss_count(state->workload, LOSS_READ_FAULT);
+		return 0;
+	}
+	key.workload = state->workload;
+	key.role = state->role;
+	title_key(&key, &short_name);
+	if (!seen_first(&key))
+		return 0;
+	event = record_reserve(state->workload);
+	if (!event)
+		return 0;
+	record_header(&event->hdr, EVENT_SHARED, task, state->workload, state->role);
+	event->hdr.syscall = MEMFD_CREATE_NUMBER;
+	event->hdr.flags = FLAG_CREATED;
+	event->operation = SHARED_MEMFD;
+	event->id = BPF_CORE_READ(file, f_inode, i_ino);
+	event->owner = event->hdr.uid;
+	event->creator = event->hdr.pid;
+	event->creator_workload = state->workload;
+	bpf_probe_read_kernel_str(event->name, SHARED_NAME_BYTES, name);
 	record_submit(&event->hdr, 0);
 	return 0;
 }

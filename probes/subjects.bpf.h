@@ -14,6 +14,7 @@ extern int socket_accepted(__u32 fd, __u32 call);
 extern int memory_mapped(__u64 address, __u32 prot, __u32 map_flags, __u32 fd);
 extern int environment_read(void);
 extern int memory_protected(__u64 address, __u32 prot, __u32 call);
+extern int memfd_made(__u32 fd);
 extern int segment_used(__u32 id, __u32 flags, __u32 call);
 extern int rights_changed(__u32 cause);
 extern int namespaces_entered(__u32 fd, __u64 flags);

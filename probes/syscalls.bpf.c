@@ -11,7 +11,9 @@
 #include "subjects.bpf.h"
 #include "syscalls.bpf.h"
 
+#define PROT_READ_BIT 0x1
 #define PROT_EXEC_BIT 0x4
+#define READ_IMPLIES_EXEC_BIT 0x0400000
 #define RT_SIGRETURN_NUMBER 15
 #define SIGSTOP_NUMBER 19
 #define SHMGET_NUMBER 29
@@ -68,6 +70,13 @@ static __noinline void call_sensitive(struct task_struct *task, struct task_stat
 	state->due = EVENT_SYSCALL;
 }
 
+/* personality(2) may make all that can be read executable. */
+static __always_inline __u32 executable_bits(struct task_struct *task)
+{
+	return task->personality & READ_IMPLIES_EXEC_BIT ? PROT_EXEC_BIT | PROT_READ_BIT
+							 : PROT_EXEC_BIT;
+}
+
 static __always_inline void call_dispatch(struct task_struct *task, struct task_state *state,
 					  struct pt_regs *regs, long ret, __u32 number)
 {
@@ -93,11 +102,11 @@ static __always_inline void call_dispatch(struct task_struct *task, struct task_
 			socket_accepted(ret, number);
 		break;
 	case CALL_MMAP:
-		if (ret > 0 && (regs->dx & PROT_EXEC_BIT))
+		if (ret > 0 && (regs->dx & executable_bits(task)))
 			memory_mapped(ret, regs->dx, regs->r10, regs->r8);
 		break;
 	case CALL_MPROTECT:
-		if (!ret && (regs->dx & PROT_EXEC_BIT))
+		if (!ret && (regs->dx & executable_bits(task)))
 			memory_protected(regs->di, regs->dx, number);
 		break;
 	case CALL_SENSITIVE:
@@ -111,6 +120,11 @@ static __always_inline void call_dispatch(struct task_struct *task, struct task_
 	case CALL_SHARED: /* shmget(2) answers with the id, shmat(2) was given it */
 		if (ret >= 0 || ret < -4095)
 			segment_used(number == SHMGET_NUMBER ? ret : regs->di, regs->dx, number);
+		break;
+	case CALL_MEMFD:
+		call_sensitive(task, state, regs, ret, number);
+		if (ret >= 0)
+			memfd_made(ret);
 		break;
 	case CALL_NAMESPACE:
 		call_sensitive(task, state, regs, ret, number);

@@ -18,6 +18,7 @@ enum call_class {
 	CALL_RIGHTS,    /* sensitive, and may change what the task may do */
 	CALL_NAMESPACE, /* sensitive, and enters namespaces */
 	CALL_SHARED,
+	CALL_MEMFD, /* sensitive, and names what it makes */
 };
 
 /* clang-format off */
@@ -51,7 +52,7 @@ static const volatile __u8 call_class[512] = {
 	[272] = CALL_NAMESPACE, [298] = CALL_SENSITIVE,           /* unshare perf_event_open */
 	[300] = CALL_SENSITIVE, [308] = CALL_NAMESPACE,           /* fanotify_init setns */
 	[310] = CALL_SENSITIVE, [311] = CALL_SENSITIVE,           /* process_vm_readv, _writev */
-	[313] = CALL_SENSITIVE, [319] = CALL_SENSITIVE,           /* finit_module memfd_create */
+	[313] = CALL_SENSITIVE, [319] = CALL_MEMFD,           /* finit_module memfd_create */
 	[320] = CALL_SENSITIVE, [321] = CALL_SENSITIVE,           /* kexec_file_load bpf */
 	[323] = CALL_SENSITIVE, [425] = CALL_SENSITIVE,           /* userfaultfd io_uring_setup */
 	[428] = CALL_SENSITIVE, [429] = CALL_SENSITIVE,           /* open_tree move_mount */

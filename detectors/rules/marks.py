@@ -59,6 +59,14 @@ RULES: Final = (
         ("T1620", "T1055"),
     ),
     MarkRule(
+        "patched-library",
+        LIBRARY,
+        "patched",
+        Level.HIGH,
+        "machine code of a file, changed in memory",
+        ("T1055", "T1574"),
+    ),
+    MarkRule(
         "deleted-library",
         LIBRARY,
         "deleted",

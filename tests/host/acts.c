@@ -12,6 +12,7 @@
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/mman.h>
+#include <sys/personality.h>
 #include <sys/resource.h>
 #include <sys/shm.h>
 #include <sys/syscall.h>
@@ -143,6 +144,49 @@ static void segments(long count, long key)
 	shmctl(made, IPC_RMID, NULL);
 }
 
+/* Memory of a file becomes code: as the file has it, and after a change. */
+static void protects(const char *path, int change)
+{
+	int fd = open(path, O_RDONLY);
+	char *memory = mmap(NULL, 4096, PROT_READ | (change ? PROT_WRITE : 0), MAP_PRIVATE, fd, 0);
+
+	if (memory == MAP_FAILED)
+		fail(path);
+	if (change)
+		memory[0] = 1;
+	if (mprotect(memory, 4096, PROT_READ | PROT_EXEC))
+		fail("mprotect");
+}
+
+/* A memfd mapped twice: what is written through one is run through the other. */
+static void maps_twice(const char *name)
+{
+	int fd = memfd_create(name, 0);
+
+	if (fd < 0 || ftruncate(fd, 4096) ||
+	    mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0) == MAP_FAILED ||
+	    mmap(NULL, 4096, PROT_READ | PROT_EXEC, MAP_SHARED, fd, 0) == MAP_FAILED)
+		fail(name);
+}
+
+static void memfds(long count, const char *prefix)
+{
+	char name[64];
+
+	while (count--) {
+		snprintf(name, sizeof(name), "%s%ld", prefix, count);
+		if (close(memfd_create(name, 0)))
+			fail(name);
+	}
+}
+
+static void implies(void)
+{
+	if (personality(READ_IMPLIES_EXEC) < 0 ||
+	    mmap(NULL, 4096, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0) == MAP_FAILED)
+		fail("personality");
+}
+
 static void attaches(long id, long flags)
 {
 	if (shmat(id, NULL, flags) == (void *)-1)
@@ -194,6 +238,14 @@ static int act(int count, char **words)
 		crashes(text);
 	else if (!strcmp(what, "segments"))
 		segments(number, strtol(text, NULL, 16));
+	else if (!strcmp(what, "protects"))
+		protects(text, number);
+	else if (!strcmp(what, "maps-twice"))
+		maps_twice(text);
+	else if (!strcmp(what, "memfds"))
+		memfds(number, text);
+	else if (!strcmp(what, "implies"))
+		implies();
 	else if (!strcmp(what, "attaches"))
 		attaches(number, strtol(text, NULL, 8));
 	else if (!strcmp(what, "eats"))
