@@ -249,15 +249,18 @@ class Daemon:
                 log.once("baseline.not_saved", workload=watcher.found.name, why=error)
                 self.losses["baseline_not_saved"] += 1
 
-    def _on_records(self) -> None:
+    def _on_records(self) -> int:
+        taken = 0
         for _ in range(MAX_BATCHES):
             batch = self.sensor.ring.peek()
             if not len(batch):
                 break
+            taken += len(batch)
             self.router.take(batch)
             self.sensor.ring.advance()
         if self.router.unwatched_exec and self.looks.affordable:
             self.scan()
+        return taken
 
     def _knows(self, sighting: Sighting) -> bool:
         watcher = self.watchers.get(self.registry.name_of(sighting.workload) or "")

@@ -15,6 +15,12 @@ from agent.errors import AgentError
 REST_S: Final = 0.002
 """After a batch: what belongs together arrives together; at most 500 wake-ups a second."""
 
+FLOOD_PER_S: Final = 2_000
+FLOOD_RECORDS: Final = 512
+FLOOD_REST_S: Final = 0.1
+"""So many records beyond so many a second are a flood: then they are gathered for so long, and told
+by directory. A program's start, with its few hundred files, is none. The ring holds 16,384."""
+
 
 class LoopStoppedError(AgentError):
     """The agent is stopping: ask again when it runs."""
@@ -27,11 +33,11 @@ class Loop:
 
     Args:
         ring_fd: Readable when the kernel has records.
-        on_records: Called then, and at each tick.
+        on_records: Called then, and at each tick; returns how many records it took.
         tick_s: Longest time between two calls of `on_records`.
     """
 
-    def __init__(self, ring_fd: int, on_records: Callable[[], None], tick_s: float) -> None:
+    def __init__(self, ring_fd: int, on_records: Callable[[], int], tick_s: float) -> None:
         """Make the descriptor by which other threads wake the loop."""
         self._on_records = on_records
         self._selector = selectors.DefaultSelector()
@@ -44,6 +50,7 @@ class Loop:
         self._running = True
         self._tick_s = tick_s
         self.rest_s = REST_S
+        self._flood = Flood(time.monotonic())
         self.signals: dict[int, Callable[[], None]] = {}
 
     def every(self, period_s: float, act: Callable[[int], None]) -> None:
@@ -86,12 +93,12 @@ class Loop:
             ready = self._selector.select(self._wait_s())
             if any(key.fd == self._wake_read for key, _ in ready):
                 os.read(self._wake_read, 4096)
-            self._on_records()
+            flooded = self._flood.takes(self._on_records(), time.monotonic())
             self._due()
             while self._calls:
                 self._calls.popleft()()
             if ready:
-                time.sleep(self.rest_s)
+                time.sleep(max(self.rest_s, FLOOD_REST_S) if flooded else self.rest_s)
 
     def _on_signal(self, number: int, _frame: object) -> None:
         self.post(self.signals[number])
@@ -107,6 +114,20 @@ class Loop:
                 # A late round does not make up for missed ones: the window is longer, and says so.
                 self._timers[i] = (max(due + period, now), period, act)
                 act(time.monotonic_ns())
+
+
+class Flood:
+    """A bucket that leaks: it overflows when more comes for some time than is usual."""
+
+    def __init__(self, now_s: float) -> None:
+        """Begin empty."""
+        self._held, self._at_s = 0.0, now_s
+
+    def takes(self, records: int, now_s: float) -> bool:
+        """Take in what came until now; whether that is a flood."""
+        left = self._held - FLOOD_PER_S * (now_s - self._at_s)
+        self._held, self._at_s = min(max(left, 0.0) + records, 2.0 * FLOOD_RECORDS), now_s
+        return self._held > FLOOD_RECORDS
 
 
 def _settle(answer: "Future[Any]", act: Callable[[], Any]) -> None:

@@ -9,7 +9,7 @@ from contextlib import suppress
 
 import pytest
 
-from agent.daemon.loop import Loop, LoopStoppedError
+from agent.daemon.loop import FLOOD_PER_S, FLOOD_RECORDS, Flood, Loop, LoopStoppedError
 from agent.errors import UnknownError
 
 LIMIT_S = 5.0
@@ -23,10 +23,13 @@ class Ring:
         self.rounds = 0
         self.bytes = 0
 
-    def take(self) -> None:
+    def take(self) -> int:
         self.rounds += 1
+        taken = 0
         with suppress(BlockingIOError):
-            self.bytes += len(os.read(self.read, 4096))
+            taken = len(os.read(self.read, 4096))
+        self.bytes += taken
+        return taken
 
 
 @pytest.fixture
@@ -141,3 +144,16 @@ def test_a_signal_is_handled_in_the_loop(loop: Loop) -> None:
 def test_many_wake_ups_never_block_whoever_wakes(loop: Loop) -> None:
     for _ in range(100_000):
         loop.wake()
+
+
+def test_a_start_of_a_program_is_no_flood() -> None:
+    flood = Flood(0.0)
+    assert not any(flood.takes(20, 0.002 * at) for at in range(1, 20))
+
+
+def test_what_goes_on_beyond_the_usual_is_a_flood_and_ends_as_one() -> None:
+    flood = Flood(0.0)
+    assert not flood.takes(FLOOD_RECORDS, 0.0)
+    assert flood.takes(FLOOD_RECORDS, 0.1)
+    assert flood.takes(1, 0.2)
+    assert not flood.takes(0, 0.2 + FLOOD_RECORDS / FLOOD_PER_S)
