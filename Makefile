@@ -12,6 +12,9 @@ PREFIX ?= /usr
 LIBDIR := $(PREFIX)/lib/inferward
 # Empty: every kernel of the matrix; 5.10, 6.1, 6.12, newest or native: that one.
 KERNEL ?=
+# Options and parts of the benchmark, and how long the soak lasts.
+BENCH ?=
+SECONDS := 3600
 
 CLANG ?= clang
 LLVM_STRIP ?= llvm-strip
@@ -23,7 +26,7 @@ BPF_PARTS := $(BPF_SOURCES:probes/%.bpf.c=build/bpf/%.o)
 BPF_OBJECT := probes/inferward.bpf.o
 C_FILES := $(filter-out probes/vmlinux.h,$(wildcard probes/*.c probes/*.h))
 
-.PHONY: help setup demo-setup vm-setup build test lint format demo bench drills vm-test install \
+.PHONY: help setup demo-setup bench-setup vm-setup build test lint format demo bench soak drills vm-test install \
 	uninstall lock clean
 
 help: ## this list
@@ -34,6 +37,9 @@ setup: ## packages, .venv, bpffs and tracefs (root; quick when all is there)
 
 demo-setup: setup ## the demo model server's own environment
 	@packaging/setup.sh demo
+
+bench-setup: demo-setup ## two more model servers for the benchmark: Triton and TorchServe
+	@packaging/setup.sh bench
 
 vm-setup: setup
 	@packaging/setup.sh vm
@@ -71,8 +77,13 @@ format: setup ## lay out Python and C
 demo: build demo-setup ## the main job, live: attack, verdict, freeze, release
 	$(PYTHON) tests/demo/demo.py
 
-bench: build demo-setup ## what it costs, as a table
-	$(PYTHON) tests/bench/bench.py
+# Without TorchServe or Triton the rest is measured, and the table says why they are not.
+bench: build demo-setup ## what it costs, as a table (BENCH="--markdown serving": options, parts)
+	-@packaging/setup.sh bench
+	$(PYTHON) tests/bench/bench.py $(BENCH)
+
+soak: build ## an hour at a hundred times the usual events (SECONDS=600: shorter)
+	$(PYTHON) tests/bench/soak.py --seconds $(SECONDS)
 
 drills: build ## every drill on a live server: about ten minutes
 	$(PYTHON) -m pytest tests/drills

@@ -3,6 +3,7 @@
 #
 #   setup.sh base    compiler, bpftool, bcc, .venv from locks/dev.txt, bpffs and tracefs
 #   setup.sh demo    the model server's own environment, .cache/demo-venv
+#   setup.sh bench   two more model servers, for the benchmark: Triton and TorchServe (Java), 2 GB
 #   setup.sh vm      qemu and mmdebstrap
 #
 # Each step looks before it acts, so a second run only looks.
@@ -81,12 +82,24 @@ base() {
 	mounted securityfs /sys/kernel/security
 }
 
+bench() {
+	local torchserve=.cache/torchserve-venv
+	environment .cache/triton-venv packaging/locks/triton.txt
+	packages openjdk-17-jre-headless
+	environment "$torchserve" packaging/locks/torchserve.txt
+	"$torchserve/bin/python" -c 'import torch' 2>/dev/null && return 0
+	"$torchserve/bin/python" -m pip install --quiet --disable-pip-version-check --no-deps \
+		--require-hashes -r packaging/locks/torch-cpu.txt ||
+		say "no PyTorch for TorchServe: see packaging/locks/torch-cpu.txt; the benchmark goes on without it"
+}
+
 case ${1:-} in
 base) base ;;
 demo) environment .cache/demo-venv packaging/locks/demo.txt ;;
+bench) bench ;;
 vm) packages qemu-system-x86 mmdebstrap cpio zstd ;;
 *)
-	echo "usage: setup.sh base|demo|vm" >&2
+	echo "usage: setup.sh base|demo|bench|vm" >&2
 	exit 64
 	;;
 esac

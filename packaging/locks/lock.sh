@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Writes the lock files from pyproject.toml and demo.in, with every hash PyPI lists.
+# Writes the lock files from pyproject.toml and the .in files, with every hash PyPI lists.
 #
 # The environment's and the user's pip settings are kept out, so that a lock says
 # what plain PyPI serves; pins already in a lock stay unless --upgrade is given.
@@ -21,4 +21,6 @@ for name in runtime central; do
 	cp packaging/locks/dev.txt "packaging/locks/$name.txt"
 	compile "${extra[@]}" --output-file "packaging/locks/$name.txt" pyproject.toml
 done
-compile --output-file packaging/locks/demo.txt "$@" packaging/locks/demo.in
+for name in demo triton torchserve; do
+	compile --output-file "packaging/locks/$name.txt" "$@" "packaging/locks/$name.in"
+done

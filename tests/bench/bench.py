@@ -49,7 +49,9 @@ def measurements(rig: Rig, *, quick: bool) -> dict[str, Callable[[], Iterator[Fi
     return {
         "records": lambda: records.measure(200_000 if quick else 2_000_000),
         "calls": lambda: calls.measure(rig, 2 if quick else 5, 500_000 if quick else 2_000_000),
-        "serving": lambda: serving.measure(rig, 2 if quick else 10, 2.0 if quick else 5.0),
+        "serving": lambda: serving.measure(
+            rig, 2 if quick else 10, 2.0 if quick else 5.0, 2 if quick else 5
+        ),
         "daemon": lambda: daemon.measure(rig, 5.0 if quick else 20.0),
         "quiet": lambda: quiet.measure(10.0 if quick else 60.0, 60.0 if quick else 180.0, say),
         "storm": lambda: storm.measure(5.0 if quick else 30.0),

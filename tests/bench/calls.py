@@ -190,7 +190,7 @@ def ratios(name: str, found: list[Times], why: str) -> Iterator[Figure]:
     for how in ("floor", "unwatched", "watched"):
         words = "with the empty program" if how == "floor" else how
         share = median((t.before + t.after) / 2 / getattr(t, how) for t in found)
-        yield Figure(f"{name}, speed {words}", share, note=why or note)
+        yield Figure(f"{name}, speed {words}", share, note=(why if how == "floor" else "") or note)
         note = noise
         if how != "floor":
             share = median(t.floor / getattr(t, how) for t in found)

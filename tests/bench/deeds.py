@@ -5,7 +5,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from probes.errors import ProbeError
+from probes.libbpf import Object
 from tests.bench.rig import HERE, run
+from tests.demo.commands import CommandError
 
 EMPTY = HERE / "empty.bpf.c"
 
@@ -45,13 +48,21 @@ def empty(directory: Path, pins: Path) -> Iterator[Path]:
     """Attach the empty program as long as the context lasts; gives where it is pinned.
 
     Raises:
-        CommandError: clang or bpftool is missing, or the kernel refuses it.
+        CommandError: clang is missing, or the kernel refuses it.
     """
     compiled, pin = directory / "empty.bpf.o", pins.with_name(f"{pins.name}-empty")
     if not compiled.exists():
         run("clang", "-O2", "-g", "-target", "bpf", "-c", EMPTY, "-o", compiled)
-    run("bpftool", "prog", "load", compiled, pin, "autoattach")
+    try:
+        opened = Object(compiled)
+        opened.load()
+        link = opened.attach("on_nothing")
+        link.pin(pin)
+    except ProbeError as error:
+        raise CommandError(f"the empty program: {error}") from error
     try:
         yield pin
     finally:
         pin.unlink()
+        link.close()
+        opened.close()

@@ -17,6 +17,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
+from tests.servers.dialects import DIALECTS
+
 UNPACED = 0.0  # as fast as the answers come
 
 
@@ -115,7 +117,7 @@ def summary(tallies: Sequence[Tally], seconds: float) -> Report:
 class Load:
     """Workers, each with one connection to 127.0.0.1, that follow a shape until it or we end."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - whom, with what, how
         self,
         port: int,
         samples: Path,
@@ -123,12 +125,15 @@ class Load:
         *,
         workers: int = 4,
         timeout_s: float = 5.0,
+        dialect: str = "digits",
     ) -> None:
-        """Read the samples; nothing is sent before `start`."""
+        """Read the samples; nothing is sent before `start`. `dialect`: of DIALECTS."""
         self._port, self._shape, self._timeout_s = port, tuple(shape), timeout_s
+        self._dialect = DIALECTS[dialect]
         known = json.loads(samples.read_text())
         self._bodies = [
-            (json.dumps({"pixels": sample["pixels"]}).encode(), sample["digit"]) for sample in known
+            (json.dumps(self._dialect.body(sample["pixels"])).encode(), sample["digit"])
+            for sample in known
         ]
         self._stop = threading.Event()
         self._tallies = [Tally() for _ in range(workers)]
@@ -175,14 +180,14 @@ class Load:
             body, digit = chance.choice(self._bodies)
             began = time.monotonic()
             try:
-                answer = ask(connection, "/predict", body)
-            except (OSError, http.client.HTTPException, ValueError):
+                told = self._dialect.digit(ask(connection, self._dialect.path, body))
+            except (OSError, http.client.HTTPException, ValueError, LookupError):
                 tally.errors += 1
                 connection.close()
                 self._stop.wait(0.1)  # a refused connection must not become a busy loop
                 continue
             tally.latencies_s.append(time.monotonic() - began)
-            tally.wrong += answer.get("digit") != digit
+            tally.wrong += told != digit
         connection.close()
 
 
@@ -207,9 +212,12 @@ def main() -> int:
     )
     parser.add_argument("--seconds", type=float, default=10.0)
     parser.add_argument("--workers", type=int, default=4)
+    parser.add_argument("--dialect", choices=sorted(DIALECTS), default="digits")
     options = parser.parse_args()
     shape = SHAPES[options.shape](options.rate, options.seconds)
-    load = Load(options.port, options.samples, shape, workers=options.workers)
+    load = Load(
+        options.port, options.samples, shape, workers=options.workers, dialect=options.dialect
+    )
     signal.signal(signal.SIGTERM, lambda *_: load.interrupt())
     report = load.start().wait()
     sys.stdout.write(json.dumps(asdict(report)) + "\n")

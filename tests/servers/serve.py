@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import ClassVar
 
 import psutil
 
@@ -73,6 +74,15 @@ def tree(pid: int) -> list[psutil.Process]:
         return []
 
 
+def cpu_s(pid: int) -> float:
+    """CPU seconds of a whole tree so far, user and system, children that ended included."""
+    spent = 0.0
+    for member in tree(pid):
+        with suppress(psutil.NoSuchProcess):
+            spent += sum(member.cpu_times()[:4])
+    return spent
+
+
 def end(process: subprocess.Popen[bytes], timeout_s: float = 5.0) -> None:
     """End a process and its descendants, stopped or not; SIGKILL after the timeout."""
     family = tree(process.pid)
@@ -112,6 +122,8 @@ def prepare() -> None:
 @dataclass(frozen=True, slots=True)
 class OnnxServer:
     """The digit recogniser, running: see onnx/README.md."""
+
+    dialect: ClassVar[str] = "digits"
 
     process: subprocess.Popen[bytes]
     port: int
@@ -182,12 +194,8 @@ class OnnxServer:
         return int(str(answer["version"]))
 
     def cpu_s(self) -> float:
-        """CPU seconds of the whole tree so far, user and system, children that ended included."""
-        spent = 0.0
-        for member in tree(self.process.pid):
-            with suppress(psutil.NoSuchProcess):
-                spent += sum(member.cpu_times()[:4])
-        return spent
+        """CPU seconds of the whole tree so far."""
+        return cpu_s(self.process.pid)
 
     def stop(self) -> None:
         """End it and everything it started."""
