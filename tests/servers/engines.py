@@ -110,9 +110,10 @@ class EngineServer:
         Raises:
             ServerError: The set-up is missing, or it did not answer within `limit_s`.
         """
-        python = CACHE / f"{engine}-venv" / "bin" / "python"
-        if not python.exists():
-            raise ServerError(f"there is no {python}; `make bench-setup` makes it")
+        environment = CACHE / f"{engine}-venv"
+        if not (environment / "installed.sha256").exists():  # written last
+            raise ServerError(f"there is no {environment}; `make bench-setup` makes it")
+        python = environment / "bin" / "python"
         prepare()
         directory.mkdir(parents=True)
         for name in (MODEL, "samples.json"):
