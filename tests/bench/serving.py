@@ -115,6 +115,7 @@ def requests(  # noqa: PLR0913, PLR0917 - whom, how often, how long
 ) -> Iterator[Figure]:
     """Alternate off, on, off; yield the ratios, each beside its own noise."""
     rig.off()
+    drive(server, seconds)  # not taken: a fresh server compiles, caches and grows for some seconds
     drives = [drive(server, seconds)]
     for _ in range(alternations):
         starts.append(rig.on())

@@ -28,6 +28,7 @@ from tests.servers.serve import (
     free_port,
     post,
     prepare,
+    tree,
 )
 
 MODEL = "digits-1.onnx"
@@ -161,8 +162,12 @@ class EngineServer:
         return cpu_s(self.process.pid)
 
     def stop(self) -> None:
-        """End it and everything it started."""
+        """End it and everything it started, with what PyTriton leaves in shared memory."""
+        pids = [member.pid for member in tree(self.process.pid)]
         end(self.process)
+        for pid in pids:
+            for left in Path("/dev/shm").glob(f"pytrtion{pid}-*"):
+                left.unlink(missing_ok=True)
 
 
 if __name__ == "__main__":
