@@ -6,13 +6,14 @@ kernel's maps do: after `kill -9`, the next reading goes on from there.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, BinaryIO, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
+from collectors.uploads import Upload, Uploads
 from probes import layout
 from probes.handover import Before
 from probes.loader import Sensor
@@ -44,6 +45,7 @@ class Counts:
             `enum peer_flow`.
         peer_connections: As `peer_bytes`.
         submitted: Shape (kinds,): records the kernel handed to the ring.
+        uploads: By workload, whom it sent most to on its own connections.
         evicted: 7-grams dropped from the kernel's map for want of room; none had changed.
     """
 
@@ -55,6 +57,7 @@ class Counts:
     peer_connections: NDArray[np.uint64]
     submitted: NDArray[np.uint64]
     evicted: int
+    uploads: Mapping[int, tuple[Upload, ...]] = field(default_factory=dict)
 
     def named(
         self, table: NDArray[np.uint64], names: dict[str, int], workload: int
@@ -78,6 +81,8 @@ class Counters:
         self._run = run
         self._schema: Schema = sensor.schema
         self._key = self._schema.dtype("gram_key")
+        self._sent = self._schema.enum("counter")["COUNT_SENT_INITIATED"]
+        self._uploads = Uploads(sensor)
         self._workloads = self._schema.limit("MAX_WORKLOADS")
         self._grams = np.zeros(0, _SEQUENCE_DTYPE)
         self._tables = (*_TABLES, "submitted")
@@ -144,12 +149,14 @@ class Counters:
         counts = self._counts(changed, growth, evicted[1])
         if self._rest is not None:
             counts, self._rest = _joined(counts, self._rest), None
+        if counts.totals[:, self._sent].any():
+            counts = replace(counts, uploads=self._uploads.read())
         return counts
 
     def _counts(self, grams: NDArray[np.void], growth: NDArray[np.uint64], evicted: int) -> Counts:
         *tables, submitted = np.split(growth, self._splits)
         rows = dict(zip(_TABLES, (t.reshape(self._workloads, -1) for t in tables), strict=True))
-        return Counts(grams=grams, **rows, submitted=submitted, evicted=evicted)
+        return Counts(grams=grams, **rows, submitted=submitted, evicted=evicted, uploads={})
 
     def _read_slots(self, highest: int | None) -> NDArray[np.uint64]:
         maps, rows = self._sensor.maps, None if highest is None else highest + 1
@@ -255,7 +262,8 @@ def _joined(first: Counts, second: Counts) -> Counts:
     if len(grams):
         grams["count"] = np.add.reduceat(both["count"], starts)
     tables = {n: getattr(first, n) + getattr(second, n) for n in (*_TABLES, "submitted")}
-    return Counts(grams=grams, **tables, evicted=first.evicted + second.evicted)
+    evicted = first.evicted + second.evicted
+    return Counts(grams=grams, **tables, evicted=evicted, uploads={})
 
 
 def _identity(grams: NDArray[np.void]) -> NDArray[np.void]:

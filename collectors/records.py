@@ -1,5 +1,6 @@
 """Batches of kernel records into sightings, in the kernel's order."""
 
+import errno
 import secrets
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -18,10 +19,12 @@ from collectors.sightings import (
     peer_words,
     text,
 )
+from collectors.socket_words import socket_words
 from probes.ring import Batch
 from probes.schema import Schema
 
 _ACCESS_FLAGS: Final = ("FLAG_READ", "FLAG_WRITE", "FLAG_CREATED")
+_SOCKET: Final = 41  # its number as a system call
 _MEMFD: Final = "/memfd:"
 _NATIVE_OF_FOREIGN: Final = 0x10000
 
@@ -49,10 +52,12 @@ class Records:
             kinds["EVENT_PEER"]: ("peer_event", self._peer),
             kinds["EVENT_LISTEN"]: ("peer_event", self._listen),
             kinds["EVENT_DENIED"]: ("peer_event", self._denied),
+            kinds["EVENT_REFUSED"]: ("peer_event", self._refused),
             kinds["EVENT_MAPPING"]: ("mapping_event", self._mapping),
             kinds["EVENT_SYSCALL"]: ("syscall_event", self._syscall),
             kinds["EVENT_NAME"]: ("name_event", self._name),
             kinds["EVENT_STACK"]: ("stack_event", self._stack),
+            kinds["EVENT_CALLER"]: ("caller_event", self._caller),
         }
         self._readers |= Acts(self.reader, schema).readers()
         self._words_part = schema.enum("stack_part")["STACK_WORDS"]
@@ -98,12 +103,37 @@ class Records:
 
     def _listen(self, record: np.void) -> Sighting:
         item = peer_words(record, self._accept, local=True)
-        return self._make("listen", item, record, key=self._peer_key(record, "local"))
+        marks = self.reader.marks(int(record["hdr"]["flags"]))
+        if int(record["protocol"]) and not record["local"].any():
+            marks |= {"wildcard"}
+        key = self._peer_key(record, "local")
+        return self._make("listen", item, record, key=key, marks=marks)
+
+    def _caller(self, record: np.void) -> Sighting:
+        """Whose connection to a local socket was accepted: a program of a user."""
+        uid = int(record["uid"])
+        item = f"accept unix by {text(record['path']) or '?'} uid {uid}"
+        marks = self.reader.marks(int(record["hdr"]["flags"]))
+        if uid not in (0, int(record["hdr"]["uid"])):
+            marks |= {"other-user"}
+        inode = (int(record["dev"]), int(record["ino"]))
+        key = self.reader.seen_key(
+            record["hdr"], first=inode[1], dev=inode[0], generation=uid, access=self._accept
+        )
+        return self._make("peer", item, record, key=key, inode=inode, marks=marks)
 
     def _denied(self, record: np.void) -> Sighting:
         item = peer_words(record, self._accept, local=False)
         key = self._peer_key(record, "remote")
         return self._make("denied", item, record, key=key)
+
+    def _refused(self, record: np.void) -> Sighting:
+        """A connect that nobody answered; without an error, the caller gave up waiting."""
+        item = peer_words(record, self._accept, local=False)
+        error = -int(record["result"])
+        marks = frozenset({errno.errorcode.get(error, str(error)).lower() if error else "given-up"})
+        key = self._peer_key(record, "remote")
+        return self._make("refused", item, record, key=key, status=(error, 0), marks=marks)
 
     def _peer_key(self, record: np.void, side: str) -> bytes:
         """As probes/peers.bpf.c builds it: the address's words, upper half first."""
@@ -131,12 +161,23 @@ class Records:
 
     def _syscall(self, record: np.void) -> Sighting:
         number, native = int(record["hdr"]["syscall"]), int(record["native"]) - 1
+        if number == _SOCKET:
+            return self._socket(record)
         first = number
         if native >= 0:  # the 64-bit call that a foreign one stands for, as probes/syscalls.bpf.c
             number, first = native, native | _NATIVE_OF_FOREIGN
         key = self.reader.seen_key(record["hdr"], first=first)
         status = (int(record["result"]), 0)
         return self._make("syscall", str(number), record, key=key, status=status)
+
+    def _socket(self, record: np.void) -> Sighting:
+        """As probes/sockets.bpf.c builds its key: one kind of socket each."""
+        family, kind, protocol = (int(word) for word in record["args"][:3])
+        key = self.reader.seen_key(
+            record["hdr"], first=_SOCKET, second=(family << 32) | protocol, dev=kind
+        )
+        item, status = socket_words(family, kind, protocol), (int(record["result"]), 0)
+        return self._make("syscall", item, record, key=key, status=status)
 
     def _name(self, record: np.void) -> Sighting:
         """A question for a host name; its key is a hash that no record carries."""

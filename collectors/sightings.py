@@ -21,8 +21,8 @@ class Sighting:
     """One thing a task did for the first time, or that is told each time.
 
     Attributes:
-        kind: exec, exit, file, write, library, peer, listen, syscall, denied, name, title,
-            privilege, signal, shared, image, probe, stack.
+        kind: exec, exit, file, write, library, peer, listen, syscall, denied, refused, name,
+            title, privilege, signal, shared, image, probe, stack.
         item: Path, peer, listener, host name, call number or words, as verdicts write them.
         workload: Kernel id; 0: nobody asked to watch it.
         role: Kernel id of its role.
@@ -30,7 +30,8 @@ class Sighting:
         pid: Thread group; `start_ns` (CLOCK_BOOTTIME) makes it an identity.
         key: The kernel's first-seen key, to make it report again; empty where none.
         arguments: Of a new program.
-        status: (exit code, signal) of an exit; (result, 0) of a call; (child, thread) of a stack.
+        status: (exit code, signal) of an exit; (result, 0) of a call; (errno, 0) of a
+            refusal; (child, thread) of a stack.
         fields: What an operator probe added up, by name.
         frames: Addresses of a stack: its chain, or with the mark `words` its newest words.
     """
@@ -116,6 +117,7 @@ _MARK_WORDS: Final = {
     "FLAG_SHARED": "shared",
     "FLAG_CORE": "core",
     "FLAG_OOM": "oom",
+    "FLAG_GIVEN": "given",
 }
 
 
@@ -154,14 +156,19 @@ def address(family: int, raw: np.ndarray) -> str:
     return f"[{ipaddress.IPv6Address(bytes(raw))}]"
 
 
+def protocol_name(number: int) -> str:
+    """One of IP's next protocols by name, or `ip` and its number."""
+    return _PROTOCOLS.get(number, f"ip{number}")
+
+
 def peer_words(record: np.void, accepted: int, local: bool) -> str:  # noqa: FBT001
     """The notation of a peer: `tcp 10.0.0.1:443`, `accept tcp 10.0.0.1`, `unix /run/x`."""
     family = int(record["family"])
     if family == _AF_UNIX:
         path = bytes(record["path"])[: int(record["path_bytes"])]
-        name = path.lstrip(b"\0") if path.startswith(b"\0") else path.rstrip(b"\0")
+        name = path.lstrip(b"\0") if path.startswith(b"\0") else path.partition(b"\0")[0]
         return f"unix {'@' if path.startswith(bytes(1)) else ''}{text(name)}"
-    protocol = _PROTOCOLS.get(int(record["protocol"]), f"ip{int(record['protocol'])}")
+    protocol = protocol_name(int(record["protocol"]))
     host = address(family, record["local"] if local else record["remote"])
     if int(record["direction"]) == accepted:
         return f"accept {protocol} {host}"

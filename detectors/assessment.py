@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import IntEnum, StrEnum
 
-from detectors.window import Item, ItemKind
+from detectors.window import Item, ItemKind, Upload
 
 
 class BaselineState(StrEnum):
@@ -115,6 +115,7 @@ class Assessment:
         features: Largest share first.
         novel: Most serious first.
         grams: Most surprising first.
+        uploads: The peers it sent most to on its own connections, most first.
         techniques: ATT&CK and ATLAS ids, without repetition.
         summary: One sentence for a person.
     """
@@ -130,3 +131,4 @@ class Assessment:
     grams: tuple[SurprisingGram, ...]
     techniques: tuple[str, ...]
     summary: str
+    uploads: tuple[Upload, ...] = ()

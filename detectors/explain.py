@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
+from detectors import refusals
 from detectors.assessment import BaselineState, FeatureShare, Level, NovelItem, SurprisingGram
 from detectors.baseline import Baseline
 from detectors.features import FEATURES
@@ -34,6 +35,7 @@ _DEEDS: Final = {
     "namespace ": "entered a namespace of its own: ",
     "set-name ": "took the name ",
     "kill ": "sent ",
+    "socket ": "made a socket of the kind ",
     "crash ": "crashed with ",
     "out of memory": "was ended for want of memory",
 }
@@ -101,6 +103,8 @@ def _phrase(one: NovelItem) -> str:
     for prefix, verb in _DEEDS.items():
         if one.kind in _SPOKEN and one.item.startswith(prefix):
             return verb + one.item.removeprefix(prefix)
+    if one.kind is ItemKind.PEER and (phrase := refusals.phrase(one.item)):
+        return phrase
     return _VERBS[one.kind].format(one.item)
 
 

@@ -47,6 +47,42 @@ FEATURES: Final[tuple[Feature, ...]] = (
     Feature("bytes_out", "B/s", "bytes sent on accepted connections", follows_load=True),
     Feature("bytes_out_initiated", "B/s", "bytes sent on its own connections", follows_load=False),
     Feature("bytes_in", "B/s", "bytes received", follows_load=True),
+    Feature(
+        "bytes_out_accepted_public",
+        "B/s",
+        "bytes sent to public addresses on accepted connections",
+        follows_load=True,
+    ),
+    Feature(
+        "bytes_out_initiated_public",
+        "B/s",
+        "bytes sent to public addresses on its own connections",
+        follows_load=False,
+    ),
+    Feature(
+        "bytes_out_initiated_private",
+        "B/s",
+        "bytes sent to addresses of its own network on its own connections",
+        follows_load=False,
+    ),
+    Feature(
+        "bytes_in_initiated_public",
+        "B/s",
+        "bytes received from public addresses on its own connections",
+        follows_load=False,
+    ),
+    Feature(
+        "bytes_in_initiated_private",
+        "B/s",
+        "bytes received from addresses of its own network on its own connections",
+        follows_load=False,
+    ),
+    Feature("accepts_public", "1/s", "callers from public addresses", follows_load=True),
+    Feature("connects_public", "1/s", "connections to public addresses", follows_load=False),
+    Feature(
+        "connects_private", "1/s", "connections to addresses of its own network", follows_load=False
+    ),
+    Feature("refused", "1/s", "connections nobody answered", follows_load=False),
     Feature("distinct_grams", "1", "different sequences of seven calls", follows_load=True),
     Feature("threads", "1", "threads", follows_load=False),
     Feature("processes", "1", "processes", follows_load=False),

@@ -48,6 +48,8 @@ _COLLAPSES: Final[tuple[tuple[re.Pattern[str], str], ...]] = tuple(
     )
 )
 
+_AUTOBIND: Final = re.compile(r"unix @[0-9a-f]{5}")  # unix(7), Autobind feature
+
 _READ_KINDS: Final = frozenset({ItemKind.FILE, ItemKind.LIBRARY})
 _PATH_KINDS: Final = _READ_KINDS | {ItemKind.WRITE, ItemKind.EXEC, ItemKind.MODEL, ItemKind.DEVICE}
 
@@ -131,6 +133,11 @@ def generalise_peer(text: str) -> str:
 
     A path of a Unix socket is treated like a file's.
     """
+    if text.startswith("refused "):
+        return "refused " + generalise_peer(text.removeprefix("refused "))
+    if text.startswith("accept unix by "):
+        program, _, uid = text.removeprefix("accept unix by ").rpartition(" uid ")
+        return f"accept unix by {generalise_program(program)} uid {uid}"
     if text.startswith("accept "):
         protocol, address, _ = split_endpoint(text.removeprefix("accept "))
         if protocol == "unix":
@@ -144,13 +151,19 @@ def generalise_peer(text: str) -> str:
 
 
 def generalise_listener(text: str) -> str:
-    """Generalise a listener: an ephemeral datagram port is the kernel's choice."""
+    """Generalise a listener where its name is the kernel's choice.
+
+    An ephemeral port for datagrams, or on loopback; a local name of five hexadecimal digits.
+    """
     protocol, address, port = split_endpoint(text)
     if protocol == "unix":
+        if _AUTOBIND.fullmatch(text):
+            return "unix @<kernel>"
         return "unix " + _file(text.removeprefix("unix "), ItemKind.WRITE)
     host = f"[{address}]" if ":" in address else address
-    if protocol == "udp" and port is not None and (port == 0 or port >= EPHEMERAL_PORT_FIRST):
-        return f"udp {host}:<ephemeral>"
+    chosen = protocol == "udp" or address_class(address) == "loopback"
+    if chosen and port is not None and (port == 0 or port >= EPHEMERAL_PORT_FIRST):
+        return f"{protocol} {host}:<ephemeral>"
     return f"{protocol} {host}" if port is None else f"{protocol} {host}:{port}"
 
 

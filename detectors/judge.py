@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final
 
-from detectors import explain, features, novelty, unasked
+from detectors import explain, features, novelty, refusals, unasked, uploads
 from detectors.assessment import (
     Assessment,
     BaselineState,
@@ -45,11 +45,6 @@ and a p-value promises nothing about loads it was not calibrated on."""
 OVERWHELMING: Final = 1e4
 """Evidence at which numbers alone may be critical, if it also is a hundred times the alarm's."""
 
-UPLOAD_FACTOR: Final = 4.0
-UPLOAD_FLOOR: Final = 1 << 20
-"""Bytes per second on its own connections beyond the learnt high: a 16 GB model leaves within
-hours at this rate, and telemetry stays below it."""
-
 _LOADING: Final = float(1 << 20)
 """Bytes per second read beyond the usual: a model is being loaded."""
 
@@ -70,6 +65,7 @@ class Judge:
         evidence: The running bet.
         phase: Of the latest window; items between windows are judged in it.
         recent: Serious novelties; those within ten seconds add up.
+        refused: Peers that did not answer, however harmless each is alone.
         alarmed: Windows in alarm without a break.
         working_since_ns: Since when it works unasked, without a break; 0: it does not.
     """
@@ -80,6 +76,7 @@ class Judge:
     evidence: EProcess = field(init=False)
     phase: Phase = Phase.STEADY
     recent: deque[NovelItem] = field(default_factory=lambda: deque(maxlen=MAX_RECENT))
+    refused: deque[NovelItem] = field(default_factory=lambda: deque(maxlen=MAX_RECENT))
     alarmed: int = 0
     working_since_ns: int = 0
 
@@ -124,7 +121,17 @@ class Judge:
     def assess_novel(self, items: Iterable[Item]) -> tuple[NovelItem, ...]:
         """Judge several items, most serious first, then oldest. Changes nothing."""
         found = [new for item in items if (new := self.assess_item(item)) is not None]
+        if (sweep := self._sweep(found)) is not None:
+            found.append(sweep)
         return tuple(sorted(found, key=lambda new: (-new.level, new.time_ns)))
+
+    def _sweep(self, found: Sequence[NovelItem]) -> NovelItem | None:
+        """Return what refusals of these and of the last seconds are together."""
+        latest = max((new.time_ns for new in found if refusals.is_refusal(new.item)), default=0)
+        if not latest or self.baseline.state is BaselineState.LEARNING:
+            return None
+        near = [new for new in (*self.refused, *found) if latest - new.time_ns <= TOGETHER_NS]
+        return refusals.sweep(near, self.baseline.repertoire)
 
     def assess_items(self, items: Sequence[Item]) -> Assessment | None:
         """Judge items at once and remember them, so that what follows within seconds adds up.
@@ -143,6 +150,7 @@ class Judge:
     def _remember(self, novel: Iterable[NovelItem]) -> None:
         if self.baseline.state is not BaselineState.LEARNING:
             self.recent.extend(new for new in novel if new.level >= Level.MEDIUM)
+            self.refused.extend(new for new in novel if refusals.is_refusal(new.item))
 
     def _level_of(self, novel: Sequence[NovelItem], state: BaselineState) -> Level:
         """Return the level of items together with those shortly before.
@@ -185,7 +193,7 @@ class Judge:
             self._invariants(window, shares),
         )
         self._question_if_lasting(spent)
-        return self._assessment(
+        found = self._assessment(
             state,
             level,
             novel,
@@ -199,6 +207,9 @@ class Judge:
             if level > Level.INFO or self.baseline.sequences.unseen_in(window.grams)
             else (),
         )
+        if uploads.exceed(shares) and window.uploads:
+            found = replace(found, summary=uploads.with_peers(found.summary, window.uploads))
+        return replace(found, uploads=window.uploads)
 
     def _statistical(self, evidence: float, spent: float) -> Level:
         """Return what numbers alone are worth: one alarm of the budget is `high`."""
@@ -217,10 +228,8 @@ class Judge:
         if window.phase is not Phase.STEADY or not window.is_evidence:
             return Level.INFO
         by_name = {share.name: share for share in shares}
-        upload, crash = by_name.get("bytes_out_initiated"), by_name.get("crashes")
-        if upload is not None and upload.value > max(
-            UPLOAD_FACTOR * upload.learned_high, upload.learned_high + UPLOAD_FLOOR
-        ):
+        crash = by_name.get("crashes")
+        if uploads.exceed(shares):
             return Level.HIGH
         if crash is not None and crash.value > crash.learned_high:
             self.recent.append(_crash(window))

@@ -9,8 +9,15 @@ from __future__ import annotations
 import re
 from typing import Final
 
+from detectors import refusals
 from detectors.assessment import Level, NovelItem
-from detectors.generalise import address_class, generalise, own_process, split_endpoint
+from detectors.generalise import (
+    EPHEMERAL_PORT_FIRST,
+    address_class,
+    generalise,
+    own_process,
+    split_endpoint,
+)
 from detectors.repertoire import Repertoire
 from detectors.sensitive import sensitivity
 from detectors.window import Item, ItemKind, Phase
@@ -30,6 +37,9 @@ _RESOLVERS: Final = frozenset({"127.0.0.53:53", "127.0.0.54:53", "127.0.0.1:53",
 _QUIET_SOCKETS: Final = re.compile(
     r"^unix (?:/(?:var/)?run/(?:nscd/socket|systemd/(?:notify|journal/\S+|resolve/\S+))|/dev/log)$"
 )
+
+_QUIET_CALLS: Final = re.compile(r"^socket (?:netlink route|inet6? (?:stream mptcp|dgram icmp6?))$")
+_DOOR: Final = ("T1571", "T1205", "AML.T0072")
 
 _ACTS: Final = frozenset({ItemKind.EXEC, ItemKind.PEER})
 _STARTING: Final = frozenset({Phase.STARTUP, Phase.WARMUP})
@@ -57,7 +67,7 @@ def assess(item: Item, known: Repertoire, phase: Phase = Phase.STEADY) -> NovelI
     """
     if known.knows(item):
         return None
-    found = sensitivity(item)
+    found = None if refusals.of_known_peer(item, known) else sensitivity(item)
     if found is not None:
         level, reason, techniques = found.level, found.reason, found.techniques
     else:
@@ -99,7 +109,7 @@ def _ordinary(item: Item, known: Repertoire) -> Verdict:  # noqa: PLR0911 - one 
         case ItemKind.LIBRARY:
             return _library(item, known)
         case ItemKind.PEER:
-            return _peer(item)
+            return _peer(item, known)
         case ItemKind.LISTEN:
             return _listener(item, known)
         case ItemKind.PROBE:
@@ -144,7 +154,7 @@ def _act(item: Item) -> Verdict:
             return Level.INFO, "a name that its threads never had", ()
         if item.item.startswith("kill "):
             return Level.LOW, "a signal to a process that is not its own", ()
-        return Level.LOW, "a system call it never made", ()
+        return _call(item)
     if "dropped" in item.marks:
         return Level.LOW, "fewer rights than it had", ()
     return Level.MEDIUM, "another user or group than it was", ("T1548",)
@@ -238,10 +248,14 @@ def _installed(path: str) -> bool:
     return path.startswith(("/usr/lib/", "/lib/", "/lib64/", "/usr/lib64/", "/usr/bin/", "/bin/"))
 
 
-def _peer(item: Item) -> Verdict:  # noqa: PLR0911 - one return per finding
+def _peer(item: Item, known: Repertoire) -> Verdict:  # noqa: PLR0911 - one return per finding
     if item.item.startswith("dns "):
         return Level.MEDIUM, "a host name it never asked for", ("T1071.004",)
+    if refusals.is_refusal(item.item):
+        return refusals.judged(item, known)
     protocol, address, port = split_endpoint(item.item.removeprefix("accept "))
+    if item.item.startswith("accept unix by "):
+        return _local_caller(item, known)
     if item.item.startswith("accept "):
         return Level.LOW, "a caller from a part of the network that never called", ()
     if protocol == "unix":
@@ -263,11 +277,37 @@ def _peer(item: Item) -> Verdict:  # noqa: PLR0911 - one return per finding
 
 
 def _listener(item: Item, known: Repertoire) -> Verdict:
-    protocol, _, port = split_endpoint(item.item)
+    protocol, address, port = split_endpoint(item.item)
     if protocol == "unix":
         return Level.LOW, "a local socket it never offered", ("T1559",)
     if known.other_role_knows(item):
         return Level.LOW, "a port another process of it listens on", ()
     if protocol == "udp" and (port == 0 or "<ephemeral>" in generalise(item, sensitive=False)):
         return Level.LOW, "a passing datagram port", ()
-    return Level.HIGH, "a port it never listened on", ("T1571", "T1205", "AML.T0072")
+    passing = port is not None and port >= EPHEMERAL_PORT_FIRST
+    if "wildcard" in item.marks:
+        level = Level.HIGH if passing else Level.CRITICAL
+        return level, "a port open to every network, which it never listened on", _DOOR
+    if address_class(address) == "loopback" and passing:
+        return Level.MEDIUM, "a port of the kernel's choice, open to this host alone", _DOOR
+    return Level.HIGH, "a port it never listened on", _DOOR
+
+
+def _local_caller(item: Item, known: Repertoire) -> Verdict:
+    program = item.item.removeprefix("accept unix by ").rpartition(" uid ")[0]
+    if "other-user" in item.marks:
+        return Level.MEDIUM, "another user's program on its local socket", ("T1559", "AML.T0049")
+    if program == "?":
+        return Level.INFO, "a caller on its local socket that had ended by then", ()
+    if program in known.programs:
+        return Level.INFO, "a program of its own on its local socket", ()
+    return Level.LOW, "a program that never called on its local socket", ("T1559",)
+
+
+def _call(item: Item) -> Verdict:
+    """Judge a call of no sensitive class; sockets by what they are for."""
+    if _QUIET_CALLS.search(item.item):
+        return Level.INFO, "a socket that libraries use to ask for addresses and routes", ()
+    if item.item.startswith("socket vsock"):
+        return Level.MEDIUM, "a socket to the host of a virtual machine", ("T1095",)
+    return Level.LOW, "a system call it never made", ()

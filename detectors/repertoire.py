@@ -183,7 +183,8 @@ def _port_family(key: str) -> str | None:
     """Return the family of a peer on an ephemeral port: any ephemeral port of that address."""
     if key.startswith(("accept ", "unix ")):
         return None
-    protocol, address, port = split_endpoint(key)
+    refused = "refused " if key.startswith("refused ") else ""
+    protocol, address, port = split_endpoint(key.removeprefix(refused))
     if port is None or port < EPHEMERAL_PORT_FIRST or address_class(address) == "public":
         return None
-    return f"{protocol} {address}:<ephemeral>"
+    return f"{refused}{protocol} {address}:<ephemeral>"

@@ -46,13 +46,15 @@ class Item:
     Attributes:
         kind: What sort of thing.
         item: A path, a peer (``tcp 10.0.0.1:443``, ``udp [::1]:53``, ``unix /run/x.sock``,
-            ``accept tcp 127.0.0.1``), a listener (``tcp 0.0.0.0:8000``), a call's name.
+            ``accept tcp 127.0.0.1``, ``accept unix by /usr/bin/x uid 1000``, ``refused tcp
+            10.0.0.1:443``), a listener (``tcp 0.0.0.0:8000``), a call's name.
         role: ``main``, ``unknown-child``, or a role of the engine's profile.
         time_ns: CLOCK_MONOTONIC.
         pid: Thread group that did it.
         exe: Its executable, empty where unknown.
         marks: Of ``create``, ``deleted``, ``memfd``, ``anonymous``, ``stdio-socket``,
-            ``truncated``, ``foreign``, ``mprotect``.
+            ``truncated``, ``foreign``, ``mprotect``, ``wildcard``, ``given``, ``other-user``; of a
+            refused peer the error.
         count: How often in this window.
     """
 
@@ -64,6 +66,21 @@ class Item:
     exe: str = ""
     marks: frozenset[str] = frozenset()
     count: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Upload:
+    """What one peer was sent on connections that the workload opened itself.
+
+    Attributes:
+        peer: As an item names it.
+        sent_bytes: In this window.
+        total_bytes: Since the peer was first heard of.
+    """
+
+    peer: str
+    sent_bytes: int
+    total_bytes: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +112,7 @@ class Window:
         features: Raw readings by feature name; absent or NaN means "not read", never 0.
         grams: Per role.
         items: Things seen for the first time, in the order of the kernel.
+        uploads: The peers it sent most to, most first; not all.
     """
 
     workload: str
@@ -105,6 +123,7 @@ class Window:
     features: Mapping[str, float] = field(default_factory=dict)
     grams: tuple[Grams, ...] = ()
     items: tuple[Item, ...] = ()
+    uploads: tuple[Upload, ...] = ()
 
     @property
     def end_ns(self) -> int:

@@ -115,7 +115,10 @@ int adopt_sockets(struct bpf_iter__task_file *ctx)
 		return 0;
 	}
 	state->workload = member->workload;
+	state->role = member->role;
 	state->origin = origin_guess(sk);
+	/* An unconnected datagram socket may still turn out to be one that calls. */
+	state->decided = BPF_CORE_READ(sk, __sk_common.skc_dport) != 0;
 	task_report(ctx->meta->seq, task);
 	return 0;
 }

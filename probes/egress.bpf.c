@@ -1,167 +1,193 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR MIT */
-/* IP bytes in and out per workload, by who opened the connection; and the cut.
+/* IP bytes in and out per workload, by who opened the connection and where the other end
+ * is; and the cut.
  *
  * Packets have no "current": the socket's own storage says whose it is. It is set
  * when a member makes or connects a socket, and cloned from a listener to what it
- * accepts. For sockets that were there before us see adopt.bpf.c.
+ * accepts. For sockets that were there before us see adopt.bpf.c. A stream's other end is
+ * looked up once, a datagram's each time. Names asked for: names.bpf.c.
  */
-#include "record.bpf.h"
-#include <bpf/bpf_endian.h>
+#include "classes.bpf.h"
+#include "subjects.bpf.h"
 
 #define PASS 1
 #define DROP 0
 
-#define TCP_PROTOCOL 6
 #define UDP_PROTOCOL 17
 #define DNS_PORT 53
-#define DNS_HEADER_BYTES 12
-#define DNS_LEAST_BYTES 6 /* of a question: one letter, the end, type and class */
-#define DNS_ANSWER_BIT 0x80
-#define NAME_MASK 255
 
 SEC("cgroup/sock_create")
 int on_sock_create(struct bpf_sock *sk)
 {
-	__u32 tgid = bpf_get_current_pid_tgid() >> 32;
-	struct member *member = bpf_map_lookup_elem(&members, &tgid);
-	struct socket_state *socket;
+	struct member *member = member_current();
 
-	if (!member)
-		return PASS;
-	socket = bpf_sk_storage_get(&sockets, sk, 0, BPF_SK_STORAGE_GET_F_CREATE);
-	if (!socket) {
-		loss_count(member->workload, LOSS_SOCKET_STORAGE);
-		return PASS;
-	}
-	socket->workload = member->workload;
+	if (member)
+		socket_claim(sk, member);
 	return PASS;
 }
 
-static __always_inline struct socket_state *packet_socket(struct __sk_buff *skb)
+static __always_inline struct bpf_sock *packet_socket(struct __sk_buff *skb)
 {
 	struct bpf_sock *sk = skb->sk;
 
-	if (!sk)
-		return NULL;
-	sk = bpf_sk_fullsock(sk);
-	if (!sk)
-		return NULL;
-	return bpf_sk_storage_get(&sockets, sk, 0, 0);
+	return sk ? bpf_sk_fullsock(sk) : NULL;
 }
 
-/* Where the question's name begins, from the IP header on; 0 if this is no question. */
-static __always_inline __u32 question_offset(struct __sk_buff *skb, __u8 *protocol)
+/* What of a packet's headers is needed. */
+struct packet {
+	__u32 version;
+	__u32 transport; /* offset */
+	__u16 to_port;   /* network order */
+	__u8 protocol;
+};
+
+static __always_inline void packet_read(struct __sk_buff *skb, struct packet *packet)
 {
-	__u8 first = 0, length = 0, answer = 0;
-	__u32 at = 40;
+	__u8 first = 0;
+
+	bpf_skb_load_bytes(skb, 0, &first, 1);
+	packet->version = first >> 4;
+	packet->transport = packet->version == 4 ? (first & 15) * 4 : 40;
+	bpf_skb_load_bytes(skb, packet->version == 4 ? 9 : 6, &packet->protocol, 1);
+	bpf_skb_load_bytes(skb, packet->transport + 2, &packet->to_port, 2);
+}
+
+static __always_inline enum peer_class packet_class(struct __sk_buff *skb, int out)
+{
+	__u32 address[4] = {};
+	__u8 first = 0;
+
+	bpf_skb_load_bytes(skb, 0, &first, 1);
+	if (first >> 4 == 4) {
+		bpf_skb_load_bytes(skb, out ? 16 : 12, address, 4);
+		return class_of_v4(address[0]);
+	}
+	bpf_skb_load_bytes(skb, out ? 24 : 8, address, 16);
+	return class_of_v6(address);
+}
+
+/* A listener, which sends and takes packets of connections to be, has no other end. */
+static __always_inline enum peer_class other_end(struct __sk_buff *skb, struct bpf_sock *sk,
+						 struct socket_state *socket, int out)
+{
+	enum peer_class peer;
+
+	if (socket->peer)
+		return socket->peer - 1;
+	peer = packet_class(skb, out);
+	if (sk->protocol == TCP_PROTOCOL && sk->dst_port)
+		socket->peer = peer + 1;
+	return peer;
+}
+
+/* Whoever sends the first datagram is the one who called. */
+static __always_inline void origin_decide(struct bpf_sock *sk, struct socket_state *socket, int out)
+{
+	if (socket->decided || sk->protocol == TCP_PROTOCOL)
+		return;
+	socket->decided = 1;
+	socket->origin = out ? SOCKET_INITIATED : SOCKET_ACCEPTED;
+}
+
+static __always_inline void names_look(struct __sk_buff *skb, struct bpf_sock *sk)
+{
+	struct packet packet = {};
+
+	if (sk->protocol == TCP_PROTOCOL && sk->dst_port != bpf_htons(DNS_PORT))
+		return;
+	packet_read(skb, &packet);
+	if (packet.to_port != bpf_htons(DNS_PORT))
+		return;
+	if (packet.protocol == UDP_PROTOCOL || packet.protocol == TCP_PROTOCOL)
+		names_asked(skb, packet.transport, packet.protocol);
+}
+
+static __always_inline void upload_to(struct __sk_buff *skb, struct bpf_sock *sk,
+				      struct endpoint *peer)
+{
+	__u8 first = 0;
 	__u16 port = 0;
 
 	bpf_skb_load_bytes(skb, 0, &first, 1);
 	if (first >> 4 == 4) {
-		at = (first & 15) * 4;
-		bpf_skb_load_bytes(skb, 9, protocol, 1);
+		peer->family = AF_INET_FAMILY;
+		bpf_skb_load_bytes(skb, 16, peer->address, 4);
+		bpf_skb_load_bytes(skb, (first & 15) * 4 + 2, &port, 2);
 	} else {
-		bpf_skb_load_bytes(skb, 6, protocol, 1);
+		peer->family = AF_INET6_FAMILY;
+		bpf_skb_load_bytes(skb, 24, peer->address, 16);
+		bpf_skb_load_bytes(skb, 42, &port, 2);
 	}
-	if (*protocol != UDP_PROTOCOL && *protocol != TCP_PROTOCOL)
-		return 0;
-	bpf_skb_load_bytes(skb, at + 2, &port, 2);
-	if (port != bpf_htons(DNS_PORT))
-		return 0;
-	if (*protocol == UDP_PROTOCOL) {
-		at += 8;
-	} else {
-		bpf_skb_load_bytes(skb, at + 12, &length, 1);
-		at += (length >> 4) * 4 + 2; /* the message's own length comes first */
-	}
-	if (bpf_skb_load_bytes(skb, at + 2, &answer, 1) || answer & DNS_ANSWER_BIT)
-		return 0;
-	return at + DNS_HEADER_BYTES;
+	peer->port = bpf_ntohs(port);
+	peer->protocol = sk->protocol;
 }
 
-/* Lower case, up to the end of the name, and nothing behind it. Returns its bytes.
- * Without branches: the verifier would follow two ways from each of its letters.
- */
-static __always_inline __u32 name_fold(char *name, __u64 *hash)
+static __always_inline void upload_count(struct __sk_buff *skb, struct bpf_sock *sk, __u32 workload)
 {
-	__u32 bytes = 0, ended = 0;
+	struct upload_key key = {.workload = workload};
+	struct endpoint peer = {};
+	__u64 none = 0, *bytes;
 
-	for (int i = 0; i < PATH_BYTES; i++) {
-		__u32 letter = (__u8)name[i], place = letter - 'A';
-
-		ended |= (letter - 1) >> 31;
-		letter |= (~place & (place - 26)) >> 31 << 5;
-		barrier_var(ended);
-		letter &= ended - 1;
-		name[i] = letter;
-		bytes += 1 - ended;
-		*hash = *hash * 31 + letter;
+	upload_to(skb, sk, &peer);
+	__builtin_memcpy(key.remote, peer.address, sizeof(key.remote));
+	key.port = peer.port;
+	key.family = peer.family;
+	key.protocol = peer.protocol;
+	bytes = bpf_map_lookup_elem(&uploads, &key);
+	if (!bytes) {
+		bpf_map_update_elem(&uploads, &key, &none, BPF_NOEXIST);
+		bytes = bpf_map_lookup_elem(&uploads, &key);
 	}
-	return bytes;
-}
-
-static __always_inline void question_note(struct __sk_buff *skb, __u32 workload, __u32 at)
-{
-	struct seen_key key = {.workload = workload, .kind = EVENT_NAME};
-	struct name_event *event;
-	char name[PATH_BYTES] = {};
-	__u32 bytes = skb->len - at;
-
-	if (skb->len < at + DNS_LEAST_BYTES)
-		return;
-	if (bytes > PATH_BYTES - 1)
-		bytes = PATH_BYTES - 1;
-	barrier_var(bytes);
-	bytes &= NAME_MASK; /* for the verifier, which does not relate the two lengths above */
-	if (bytes < DNS_LEAST_BYTES || bytes > PATH_BYTES - 1)
-		return;
-	if (bpf_skb_load_bytes(skb, at, name, bytes)) {
-		loss_count(workload, LOSS_READ_FAULT);
-		return;
-	}
-	bytes = name_fold(name, &key.first);
-	if (!bytes || !seen_first(&key))
-		return;
-	event = record_reserve(workload);
-	if (!event)
-		return;
-	record_header(&event->hdr, EVENT_NAME, (void *)bpf_get_current_task(), workload, ROLE_MAIN);
-	event->bytes = bytes;
-	__builtin_memcpy(event->name, name, sizeof(event->name));
-	record_submit(&event->hdr, 1);
+	if (bytes)
+		__sync_fetch_and_add(bytes, skb->len);
 }
 
 SEC("cgroup_skb/egress")
 int on_egress(struct __sk_buff *skb)
 {
-	struct socket_state *socket = packet_socket(skb);
-	__u8 protocol = 0;
-	__u32 question;
+	struct bpf_sock *sk = packet_socket(skb);
+	struct socket_state *socket;
+	enum peer_class peer;
 
+	if (!sk)
+		return PASS;
+	socket = bpf_sk_storage_get(&sockets, sk, 0, 0);
 	if (!socket || !socket->workload)
 		return PASS;
-	question = question_offset(skb, &protocol);
-	if (question)
-		question_note(skb, socket->workload, question);
-	if (socket->origin == SOCKET_INITIATED) {
-		if (containment_level(socket->workload) >= CONTAIN_NETWORK) {
-			total_add(socket->workload, COUNT_DENIED, 1);
-			return DROP;
-		}
-		total_add(socket->workload, COUNT_SENT_INITIATED, skb->len);
-	} else {
+	origin_decide(sk, socket, 1);
+	peer = other_end(skb, sk, socket, 1);
+	if (socket->origin != SOCKET_INITIATED) {
 		total_add(socket->workload, COUNT_SENT_ACCEPTED, skb->len);
+		flow_bytes_add(socket->workload, peer, FLOW_ACCEPTED_OUT, skb->len);
+		return PASS;
 	}
+	names_look(skb, sk);
+	if (containment_level(socket->workload) >= CONTAIN_NETWORK) {
+		total_add(socket->workload, COUNT_DENIED, 1);
+		return DROP;
+	}
+	total_add(socket->workload, COUNT_SENT_INITIATED, skb->len);
+	flow_bytes_add(socket->workload, peer, FLOW_INITIATED_OUT, skb->len);
+	upload_count(skb, sk, socket->workload);
 	return PASS;
 }
 
 SEC("cgroup_skb/ingress")
 int on_ingress(struct __sk_buff *skb)
 {
-	struct socket_state *socket = packet_socket(skb);
+	struct bpf_sock *sk = packet_socket(skb);
+	struct socket_state *socket;
+	enum peer_flow flow;
 
-	if (socket && socket->workload)
-		total_add(socket->workload, COUNT_RECEIVED, skb->len);
+	if (!sk)
+		return PASS;
+	socket = bpf_sk_storage_get(&sockets, sk, 0, 0);
+	if (!socket || !socket->workload)
+		return PASS;
+	origin_decide(sk, socket, 0);
+	flow = socket->origin == SOCKET_INITIATED ? FLOW_INITIATED_IN : FLOW_ACCEPTED_IN;
+	total_add(socket->workload, COUNT_RECEIVED, skb->len);
+	flow_bytes_add(socket->workload, other_end(skb, sk, socket, 0), flow, skb->len);
 	return PASS;
 }
 

@@ -9,6 +9,8 @@
 #define AF_UNIX_FAMILY 1
 #define AF_INET_FAMILY 2
 #define AF_INET6_FAMILY 10
+#define TCP_PROTOCOL 6
+#define MPTCP_PROTOCOL 262
 #define V4_MAPPED_PREFIX 0xffff0000 /* ::ffff:a.b.c.d, third word as loaded */
 
 struct endpoint {
@@ -24,6 +26,24 @@ static __always_inline struct member *member_current(void)
 	__u32 tgid = bpf_get_current_pid_tgid() >> 32;
 
 	return bpf_map_lookup_elem(&members, &tgid);
+}
+
+/* Marks a socket as a workload's. Sockets of cgroup programs and of tracepoints alike. */
+static __always_inline struct socket_state *socket_claim(void *sk, struct member *member)
+{
+	struct task_struct *task = (void *)bpf_get_current_task();
+	struct socket_state *state =
+		bpf_sk_storage_get(&sockets, sk, 0, BPF_SK_STORAGE_GET_F_CREATE);
+
+	if (!state) {
+		loss_count(member->workload, LOSS_SOCKET_STORAGE);
+		return NULL;
+	}
+	state->workload = member->workload;
+	state->role = member->role;
+	state->pid = bpf_get_current_pid_tgid() >> 32;
+	state->start_ns = BPF_CORE_READ(task, group_leader, start_boottime);
+	return state;
 }
 
 /* An IPv4 peer of an IPv6 socket is the same peer. */
@@ -84,6 +104,8 @@ static __always_inline void endpoint_of_sock(struct endpoint *end, const struct 
 {
 	end->family = BPF_CORE_READ(sk, __sk_common.skc_family);
 	end->protocol = BPF_CORE_READ(sk, sk_protocol);
+	if (end->protocol == MPTCP_PROTOCOL) /* to its peer it is TCP, and may fall back to it */
+		end->protocol = TCP_PROTOCOL;
 	if (end->family == AF_INET_FAMILY) {
 		end->address[0] = local ? BPF_CORE_READ(sk, __sk_common.skc_rcv_saddr)
 					: BPF_CORE_READ(sk, __sk_common.skc_daddr);

@@ -47,7 +47,8 @@ enum event_kind {
 	EVENT_REFUSED = 16, /* peer_event: a connect that was not answered, by its error */
 	EVENT_STACK = 17,   /* stack_event: from where the call that a record tells of came */
 	EVENT_SIGNAL = 18,  /* signal_event: to a process outside the workload */
-	EVENT_MAX = 19,
+	EVENT_CALLER = 19, /* caller_event: first connection accepted of a local program and user */
+	EVENT_MAX = 20,
 };
 
 enum event_flag {
@@ -237,8 +238,8 @@ enum task_role {
 };
 
 enum socket_origin {
-	SOCKET_ACCEPTED = 0, /* or not connected yet */
-	SOCKET_INITIATED = 1,
+	SOCKET_ACCEPTED = 0,  /* or not connected yet; a datagram socket that was spoken to first */
+	SOCKET_INITIATED = 1, /* it connected, or sent the first datagram */
 };
 
 struct event_header {
@@ -326,6 +327,16 @@ struct peer_event {
 	__u8 local[ADDRESS_BYTES];
 	char path[UNIX_PATH_BYTES];
 	__u32 reserved[5];
+};
+
+struct caller_event {
+	struct event_header hdr;
+	__u64 ino; /* of its program; 0: it ended, or is the kernel's own */
+	__u32 dev;
+	__u32 pid; /* thread group that connected */
+	__u32 uid;
+	__u32 unused[3];
+	char path[PATH_BYTES]; /* of its program, from the accepting process's root */
 };
 
 struct name_event {
@@ -466,8 +477,23 @@ struct workload_mode { /* per workload id; the agent writes the flags */
 };
 
 struct socket_state {
+	__u64 start_ns; /* of the thread group that connected it */
 	__u32 workload;
-	__u32 origin;
+	__u32 pid; /* that thread group; 0: there before the agent, or accepted */
+	__u16 role;
+	__u8 origin;   /* socket_origin */
+	__u8 decided;  /* of a datagram socket: it is known who spoke first */
+	__u8 peer;     /* of a stream: peer_class + 1 of its other end; 0: not looked at yet */
+	__u8 prefixed; /* of a stream to port 53: a message's length was sent by itself */
+	__u16 reserved;
+};
+
+struct upload_key {      /* whom a workload sent to on its own connections */
+	__u32 remote[4]; /* network order; IPv4 in the first */
+	__u32 workload;
+	__u16 port; /* host order */
+	__u8 family;
+	__u8 protocol;
 };
 
 struct file_key { /* a file, or a directory for all below it */
@@ -490,6 +516,7 @@ RECORD_SIZE(struct exit_event);
 RECORD_SIZE(struct file_event);
 RECORD_SIZE(struct mapping_event);
 RECORD_SIZE(struct peer_event);
+RECORD_SIZE(struct caller_event);
 RECORD_SIZE(struct name_event);
 RECORD_SIZE(struct syscall_event);
 RECORD_SIZE(struct change_event);

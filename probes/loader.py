@@ -38,6 +38,7 @@ MAPS: Final = (
     "file_bytes",
     "peer_bytes",
     "peer_connections",
+    "uploads",
     "submitted",
     "contained",
     "modes",

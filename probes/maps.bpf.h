@@ -81,6 +81,16 @@ struct {
 	__type(value, __u64);
 } peer_connections __weak SEC(".maps");
 
+/* Bytes by peer, on connections that the workload opened itself. Least recently used goes first:
+ * a peer that was forgotten begins anew.
+ */
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, 8192);
+	__type(key, struct upload_key);
+	__type(value, __u64);
+} uploads __weak SEC(".maps");
+
 /* Records submitted, by kind: what the ring's reader must have received. */
 struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);

@@ -1,29 +1,26 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR MIT */
-/* One EVENT_PEER per peer a role connects or sends to; one EVENT_LISTEN per socket it
- * opens to others. A contained workload is refused here.
+/* One EVENT_PEER per peer a role connects or sends to, one EVENT_LISTEN per datagram socket
+ * it binds; connects counted by where the peer is. A contained workload is refused here.
  *
  * Hooks: cgroup connect/sendmsg/bind programs at the cgroup v2 root, which every
- * entry passes (io_uring too), with the kernel's copy of the address; the state
- * tracepoint of TCP for listen(2). Programs at the root allow by default and act on
- * members alone. Whom it accepts, and AF_UNIX: sockets.bpf.c.
+ * entry passes (io_uring too), with the kernel's copy of the address. Programs at the root
+ * allow by default and act on members alone. What becomes of a connect: states.bpf.c. Whom
+ * it accepts, and AF_UNIX: sockets.bpf.c.
  */
-#include "endpoint.bpf.h"
+#include "classes.bpf.h"
+#include "attempts.bpf.h"
 
 #define ALLOW 1
 #define REFUSE 0 /* the caller gets EPERM */
 
 #define UDP_PROTOCOL 17
-#define TCP_LISTEN_STATE 10
 
 static __always_inline int endpoint_check(struct bpf_sock_addr *ctx, struct endpoint *peer,
-					  enum event_kind kind)
+					  struct member *member, enum event_kind kind)
 {
-	struct member *member = member_current();
 	enum event_kind reported = kind;
 	int verdict = ALLOW;
 
-	if (!member)
-		return ALLOW;
 	peer->protocol = ctx->protocol;
 	peer->port = bpf_ntohs(ctx->user_port);
 	endpoint_unmap(peer);
@@ -40,20 +37,37 @@ static __always_inline int endpoint_check(struct bpf_sock_addr *ctx, struct endp
 	return verdict;
 }
 
-static __always_inline void socket_initiated(struct bpf_sock_addr *ctx)
+static __always_inline int address_check(struct bpf_sock_addr *ctx, struct endpoint *peer,
+					 enum event_kind kind)
+{
+	struct member *member = member_current();
+
+	return member ? endpoint_check(ctx, peer, member, kind) : ALLOW;
+}
+
+static __always_inline int connect_check(struct bpf_sock_addr *ctx, struct endpoint *peer)
 {
 	struct member *member = member_current();
 	struct socket_state *socket;
+	int verdict;
 
-	if (!member || !ctx->sk)
-		return;
-	socket = bpf_sk_storage_get(&sockets, ctx->sk, 0, BPF_SK_STORAGE_GET_F_CREATE);
-	if (!socket) {
-		loss_count(member->workload, LOSS_SOCKET_STORAGE);
-		return;
+	if (!member)
+		return ALLOW;
+	verdict = endpoint_check(ctx, peer, member, EVENT_PEER);
+	if (ctx->sk) {
+		socket = socket_claim(ctx->sk, member);
+		if (socket) {
+			socket->origin = SOCKET_INITIATED;
+			socket->decided = 1;
+			socket->peer = 0; /* it may have been connected to another before */
+		}
 	}
-	socket->workload = member->workload;
-	socket->origin = SOCKET_INITIATED;
+	if (verdict == REFUSE)
+		return REFUSE;
+	connection_count(member->workload, class_of(peer), FLOW_INITIATED_OUT);
+	if (peer->protocol == TCP_PROTOCOL)
+		attempt_note(peer);
+	return ALLOW;
 }
 
 /* Context fields must be read one by one: the verifier rewrites each access. */
@@ -73,8 +87,7 @@ int on_connect4(struct bpf_sock_addr *ctx)
 {
 	struct endpoint peer = ENDPOINT_V4(ctx, PEER_CONNECT);
 
-	socket_initiated(ctx);
-	return endpoint_check(ctx, &peer, EVENT_PEER);
+	return connect_check(ctx, &peer);
 }
 
 SEC("cgroup/connect6")
@@ -82,8 +95,7 @@ int on_connect6(struct bpf_sock_addr *ctx)
 {
 	struct endpoint peer = ENDPOINT_V6(ctx, PEER_CONNECT);
 
-	socket_initiated(ctx);
-	return endpoint_check(ctx, &peer, EVENT_PEER);
+	return connect_check(ctx, &peer);
 }
 
 SEC("cgroup/sendmsg4")
@@ -91,7 +103,7 @@ int on_sendmsg4(struct bpf_sock_addr *ctx)
 {
 	struct endpoint peer = ENDPOINT_V4(ctx, PEER_DATAGRAM);
 
-	return endpoint_check(ctx, &peer, EVENT_PEER);
+	return address_check(ctx, &peer, EVENT_PEER);
 }
 
 SEC("cgroup/sendmsg6")
@@ -99,7 +111,7 @@ int on_sendmsg6(struct bpf_sock_addr *ctx)
 {
 	struct endpoint peer = ENDPOINT_V6(ctx, PEER_DATAGRAM);
 
-	return endpoint_check(ctx, &peer, EVENT_PEER);
+	return address_check(ctx, &peer, EVENT_PEER);
 }
 
 SEC("cgroup/bind4")
@@ -107,7 +119,7 @@ int on_bind4(struct bpf_sock_addr *ctx)
 {
 	struct endpoint peer = ENDPOINT_V4(ctx, PEER_BIND);
 
-	return endpoint_check(ctx, &peer, EVENT_LISTEN);
+	return address_check(ctx, &peer, EVENT_LISTEN);
 }
 
 SEC("cgroup/bind6")
@@ -115,27 +127,7 @@ int on_bind6(struct bpf_sock_addr *ctx)
 {
 	struct endpoint peer = ENDPOINT_V6(ctx, PEER_BIND);
 
-	return endpoint_check(ctx, &peer, EVENT_LISTEN);
-}
-
-SEC("tp_btf/inet_sock_set_state")
-int BPF_PROG(on_tcp_state, const struct sock *sk, int old_state, int new_state)
-{
-	struct endpoint end = {.direction = PEER_LISTEN};
-	struct task_state *listener;
-	struct member *member;
-
-	if (new_state != TCP_LISTEN_STATE)
-		return 0;
-	member = member_current();
-	if (!member)
-		return 0;
-	endpoint_of_sock(&end, sk, 1);
-	endpoint_submit(&end, member->workload, member->role, EVENT_LISTEN);
-	listener = task_watched(bpf_get_current_task_btf());
-	if (listener)
-		listener->due = EVENT_LISTEN;
-	return 0;
+	return address_check(ctx, &peer, EVENT_LISTEN);
 }
 
 char LICENSE[] SEC("license") = "Dual MIT/GPL";

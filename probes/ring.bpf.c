@@ -30,8 +30,11 @@ enum ring_operation {
 	RING_RECV = 27,
 	RING_OPENAT2 = 28,
 	RING_SPLICE = 30,
+	RING_SOCKET = 45,
 	RING_SEND_ZC = 47,
 	RING_SENDMSG_ZC = 48,
+	RING_BIND = 56,
+	RING_LISTEN = 57,
 };
 
 static __always_inline struct task_state *ring_state(struct task_struct *task)
@@ -130,6 +133,16 @@ static __always_inline int open_is_hidden(struct io_kiocb *req)
 	       (BPF_CORE_READ(req, flags) & REQ_CQE_SKIP_BIT);
 }
 
+/* Since 5.19; the kernel's copy of what was asked for. */
+static __always_inline void ring_socket_made(struct io_kiocb *req)
+{
+	struct io_socket *asked = (void *)req;
+
+	if (bpf_core_type_exists(struct io_socket))
+		socket_made(BPF_CORE_READ(asked, domain), BPF_CORE_READ(asked, type),
+			    BPF_CORE_READ(asked, protocol), 0);
+}
+
 static __always_inline int request_submitted(struct io_kiocb *req)
 {
 	struct task_struct *task = bpf_get_current_task_btf();
@@ -140,6 +153,8 @@ static __always_inline int request_submitted(struct io_kiocb *req)
 		return 0;
 	operation = BPF_CORE_READ(req, opcode);
 	operation_submit(task, state, req, operation);
+	if (operation == RING_SOCKET)
+		ring_socket_made(req);
 	if (is_open(operation) && open_is_hidden(req))
 		name_opened((__u64)req);
 	return 0;
@@ -183,7 +198,15 @@ int BPF_PROG(on_ring_complete, void *ring, void *request)
 			socket_accepted(result, RING_CALL + RING_ACCEPT);
 		break;
 	case RING_CONNECT:
-		unix_reached((__u64)BPF_CORE_READ(req, file), result);
+		socket_reached((__u64)BPF_CORE_READ(req, file), result);
+		break;
+	case RING_BIND:
+		if (!result)
+			socket_bound((__u64)BPF_CORE_READ(req, file));
+		break;
+	case RING_LISTEN:
+		if (!result)
+			socket_listens((__u64)BPF_CORE_READ(req, file));
 		break;
 	case RING_READV:
 	case RING_READ_FIXED:

@@ -31,6 +31,7 @@ struct schema {
 	struct file_event file_event;
 	struct mapping_event mapping_event;
 	struct peer_event peer_event;
+	struct caller_event caller_event;
 	struct name_event name_event;
 	struct syscall_event syscall_event;
 	struct change_event change_event;
@@ -46,6 +47,7 @@ struct schema {
 	struct seen_key seen_key;
 	struct containment containment;
 	struct socket_state socket_state;
+	struct upload_key upload_key;
 	struct file_key file_key;
 	struct meta meta;
 };

@@ -89,12 +89,36 @@ static __always_inline void call_dispatch(struct task_struct *task, struct task_
 		if (ret > 0)
 			total_add(state->workload, COUNT_WRITE_BYTES, ret);
 		break;
+	case CALL_SEND:
+		if (ret > 0)
+			total_add(state->workload, COUNT_WRITE_BYTES, ret);
+		if (ret >= 0 && regs->r8)
+			unix_sent(regs->r8, regs->r9);
+		break;
+	case CALL_SENDMSG:
+		if (ret > 0)
+			total_add(state->workload, COUNT_WRITE_BYTES, ret);
+		if (ret >= 0)
+			unix_message_sent(regs->si);
+		break;
+	case CALL_SENDMMSG: /* returns messages, not bytes */
+		if (ret > 0)
+			unix_message_sent(regs->si);
+		break;
+	case CALL_SOCKET:
+		socket_made(regs->di, regs->si, regs->dx, ret);
+		break;
+	case CALL_BIND:
+	case CALL_LISTEN:
+		if (!ret)
+			descriptor_opened(regs->di, call_class[number & 511] == CALL_LISTEN);
+		break;
 	case CALL_OPEN:
 		if (ret >= 0)
 			file_opened(ret, number);
 		break;
 	case CALL_CONNECT:
-		unix_connected(regs->di, ret);
+		socket_connected(regs->di, ret);
 		stack_connecting();
 		break;
 	case CALL_ACCEPT:

@@ -12,6 +12,12 @@ enum call_class {
 	CALL_OPEN,
 	CALL_CONNECT,
 	CALL_ACCEPT,
+	CALL_SEND,
+	CALL_SENDMSG,
+	CALL_SENDMMSG,
+	CALL_SOCKET,
+	CALL_BIND,
+	CALL_LISTEN,
 	CALL_MMAP,
 	CALL_MPROTECT,
 	CALL_SENSITIVE,
@@ -27,13 +33,15 @@ static const volatile __u8 call_class[512] = {
 	[45] = CALL_READ, [47] = CALL_READ, [295] = CALL_READ,    /* recvfrom recvmsg preadv */
 	[327] = CALL_READ,                                        /* preadv2 */
 	[1] = CALL_WRITE, [18] = CALL_WRITE, [20] = CALL_WRITE,   /* write pwrite64 writev */
-	[40] = CALL_WRITE, [44] = CALL_WRITE, [46] = CALL_WRITE,  /* sendfile sendto sendmsg */
+	[40] = CALL_WRITE, [44] = CALL_SEND, [46] = CALL_SENDMSG, /* sendfile sendto sendmsg */
 	[275] = CALL_WRITE, [296] = CALL_WRITE, [326] = CALL_WRITE, /* splice pwritev copy_file_range */
 	[328] = CALL_WRITE,                                       /* pwritev2 */
 	[2] = CALL_OPEN, [85] = CALL_OPEN, [257] = CALL_OPEN,     /* open creat openat */
 	[304] = CALL_OPEN, [437] = CALL_OPEN,                     /* open_by_handle_at openat2 */
 	[29] = CALL_SHARED, [30] = CALL_SHARED,                   /* shmget shmat */
-	[42] = CALL_CONNECT,
+	[307] = CALL_SENDMMSG,                                    /* sendmmsg */
+	[41] = CALL_SOCKET, [42] = CALL_CONNECT,
+	[49] = CALL_BIND, [50] = CALL_LISTEN,
 	[43] = CALL_ACCEPT, [288] = CALL_ACCEPT,                  /* accept accept4 */
 	[9] = CALL_MMAP,
 	[10] = CALL_MPROTECT, [329] = CALL_MPROTECT,              /* mprotect pkey_mprotect */

@@ -31,6 +31,7 @@ _KINDS: Final = {
     "signal": ItemKind.SYSCALL,
     "shared": ItemKind.FILE,
     _EXIT: ItemKind.PROBE,
+    "refused": ItemKind.PEER,
 }
 
 
@@ -49,12 +50,14 @@ def item_of(sighting: Sighting, role: str, lineage: Lineage) -> Item | None:
 
 def _words(sighting: Sighting) -> str:
     match sighting.kind:
-        case "syscall":
+        case "syscall" if sighting.item.isdecimal():
             return _call(int(sighting.item), sighting.marks)
         case "exit":
             return sighting.item.partition(" from ")[0]  # who sent it is no part of what happened
         case "name":
             return f"dns {sighting.item}"
+        case "refused":
+            return f"refused {sighting.item}"
         case _:
             return sighting.item
 

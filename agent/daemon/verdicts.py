@@ -87,6 +87,10 @@ def verdict(
             }
             for gram in assessment.grams
         ],
+        "uploads": [
+            {"peer": one.peer, "bytes": one.sent_bytes, "total_bytes": one.total_bytes}
+            for one in assessment.uploads
+        ],
         "process": dict(context.process),
         "records": [_record(sighting, origin) for sighting in context.records],
         "stack": [] if context.stack is None else context.stack.frames,

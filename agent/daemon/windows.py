@@ -2,14 +2,16 @@
 
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import astuple
 from typing import Final
 
 import numpy as np
 
+from agent.daemon.flows import Flows
 from agent.daemon.membership import Membership
 from agent.daemon.registry import Found
 from collectors.counters import Counts
-from detectors.window import Grams, Item, Phase, Window
+from detectors.window import Grams, Item, Phase, Upload, Window
 
 _NS: Final = 1_000_000_000
 _RATES: Final = {
@@ -29,6 +31,7 @@ _RATES: Final = {
     "COUNT_RECEIVED": "bytes_in",
     "COUNT_CORE_DUMPS": "core_dumps",
     "COUNT_OOM_KILLS": "oom_kills",
+    "COUNT_REFUSED": "refused",
 }
 SETTLE_S: Final = 5.0
 """A server is in start-up until it listens and its newest root is this old."""
@@ -44,6 +47,7 @@ class Windows:
         """Look the counters up once."""
         schema = membership.sensor.schema
         self._membership = membership
+        self._flows = Flows.of(schema)
         self._counters = {n: i for n, i in schema.enum("counter").items() if n in _RATES}
         self._reasons = {
             name.removeprefix("LOSS_").lower(): i
@@ -70,6 +74,7 @@ class Windows:
         length_s = (end_ns - start_ns) / _NS
         totals = counts.named(counts.totals, self._counters, found.id)
         features = {_RATES[name]: count / length_s for name, count in totals.items()}
+        features |= self._flows.readings(counts, found.id, length_s)
         mine = counts.grams[counts.grams["workload"] == found.id]
         features["distinct_grams"] = float(len(mine))
         return Window(
@@ -81,6 +86,7 @@ class Windows:
             features=features | dict(readings),
             grams=tuple(self._grams(mine, role) for role in np.unique(mine["role"])),
             items=tuple(items),
+            uploads=tuple(Upload(*astuple(one)) for one in counts.uploads.get(found.id, ())),
         )
 
     def _grams(self, mine: "np.ndarray[tuple[int], np.dtype[np.void]]", role: int) -> Grams:

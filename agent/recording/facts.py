@@ -11,7 +11,7 @@ import numpy as np
 from detectors.assessment import Level, NovelItem
 from detectors.judge import Judge
 from detectors.settings import JudgeSettings
-from detectors.window import Grams, Item, ItemKind, Phase, Window
+from detectors.window import Grams, Item, ItemKind, Phase, Upload, Window
 
 Plain = list[Any]
 
@@ -47,12 +47,13 @@ def pack_window(window: Window) -> Plain:
         dict(window.features),
         [[one.role, _bytes(one.words), _bytes(one.counts)] for one in window.grams],
         [pack_item(item) for item in window.items],
+        [list(astuple(upload)) for upload in window.uploads],
     ]
 
 
 def unpack_window(plain: Plain) -> Window:
     """Return the window that `pack_window` was given."""
-    workload, start_ns, length_s, phase, lost, features, grams, items = plain
+    workload, start_ns, length_s, phase, lost, features, grams, items = plain[:8]
     return Window(
         workload,
         start_ns,
@@ -62,6 +63,9 @@ def unpack_window(plain: Plain) -> Window:
         features,
         tuple(Grams(role, _numbers(words), _numbers(counts)) for role, words, counts in grams),
         tuple(unpack_item(item) for item in items),
+        tuple(
+            Upload(*upload) for uploads in plain[8:] for upload in uploads
+        ),  # absent in older ones
     )
 
 
@@ -84,6 +88,7 @@ def pack_judge(judge: Judge) -> dict[str, Any]:
         "evidence": [judge.evidence.stride, dict(judge.evidence.channels), judge.evidence.skipped],
         "phase": judge.phase.value,
         "recent": [_plain(novel) for novel in judge.recent],
+        "refused": [_plain(novel) for novel in judge.refused],
         "alarmed": judge.alarmed,
         "working_since_ns": judge.working_since_ns,
     }
@@ -98,6 +103,7 @@ def restore_memory(judge: Judge, plain: Mapping[str, Any]) -> None:
     judge.evidence.channels = dict(channels)
     judge.phase = Phase(plain["phase"])
     judge.recent.extend(_novel(one) for one in plain["recent"])
+    judge.refused.extend(_novel(one) for one in plain.get("refused", ()))
     judge.alarmed = plain["alarmed"]
     judge.working_since_ns = plain.get("working_since_ns", 0)  # absent in older recordings
 

@@ -51,6 +51,7 @@ def explanation(verdict: Verdict, *, colour: bool = False) -> str:
 def _sections(verdict: Verdict) -> Iterator[tuple[str, Iterable[str]]]:
     yield "Never seen before", _novel(verdict.get("novel", ()))
     yield "Against what was learned", _features(verdict.get("features", ()))
+    yield "Sent on its own connections", _uploads(verdict.get("uploads", ()))
     yield "Unusual call sequences", _sequences(verdict.get("sequences", ()))
     yield "Process", _tree(verdict.get("process") or {})
     yield "Records around it", _records(verdict.get("records", ()), verdict["time_ns"])
@@ -83,6 +84,12 @@ def _features(features: Sequence[Mapping[str, Any]]) -> Iterator[str]:
         )
         share = "" if feature["share"] is None else f" (share {feature['share']:.0%})"
         yield f"{feature['name']} {value}, learned {low} to {high}{share}"
+
+
+def _uploads(uploads: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+    for upload in uploads:
+        sent, total = (quantity(upload[name], "B") for name in ("bytes", "total_bytes"))
+        yield f"{sent} to {upload['peer']}, {total} so far"
 
 
 def _sequences(sequences: Sequence[Mapping[str, Any]]) -> Iterator[str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from detectors.assessment import Level
-from detectors.rules.rule import LIBRARY, PEER, Rule
+from detectors.rules.rule import LIBRARY, PEER, SYSCALL, Rule
 
 RULES: Final = (
     Rule(
@@ -41,6 +41,25 @@ RULES: Final = (
         Level.HIGH,
         "a socket that commands the system or holds keys",
         ("T1559", "T1552.004"),
+    ),
+    Rule(
+        "raw-socket",
+        SYSCALL,
+        r"^socket (?:packet|xdp|bluetooth|can|inet6? raw)(?: |$)",
+        Level.HIGH,
+        "a socket below every protocol, which reads or forges other programs' packets",
+        ("T1040", "T1095"),
+    ),
+    Rule(
+        "kernel-socket",
+        SYSCALL,
+        (
+            r"^socket (?:alg|rds|tipc|key|smc|family-\d+)(?: |$)|"
+            r"^socket netlink (?:netfilter|xfrm|audit|crypto|selinux)$"
+        ),
+        Level.HIGH,
+        "a socket that changes the host's network or serves exploits, and seldom a server",
+        ("T1562.004", "T1068"),
     ),
     Rule(
         "volatile-library",

@@ -82,6 +82,7 @@ class Server:
     answered: int = 0
     failed: int = 0
     strays: set[int] = field(default_factory=set)
+    fds: tuple[int, ...] = ()
     _calling: threading.Event = field(default_factory=threading.Event)
     _callers: threading.Thread | None = None
 
@@ -114,6 +115,7 @@ class Server:
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
             start_new_session=True,
+            pass_fds=self.fds,
         )
         wait_for(self.answers)
         self._calling.set()

@@ -12,11 +12,13 @@ from pathlib import Path
 from typing import Final
 
 import numpy as np
+from numpy.typing import NDArray
 
 from collectors.counters import Counters
 from collectors.records import Records
 from collectors.sightings import Sighting
 from probes.loader import Sensor
+from tests.host import nets
 
 LIMIT_S: Final = 20.0
 HERE: Final = Path(__file__).parent
@@ -36,6 +38,8 @@ class Seen:
     totals: Counter[str] = field(default_factory=Counter)
     losses: Counter[str] = field(default_factory=Counter)
     words: Counter[int] = field(default_factory=Counter)
+    traffic: Counter[tuple[str, str]] = field(default_factory=Counter)
+    connections: Counter[tuple[str, str]] = field(default_factory=Counter)
     output: str = ""
 
     @property
@@ -166,9 +170,23 @@ class Eyes:
         for at in range(len(counts.totals)):
             self._of(at).totals.update(counts.named(counts.totals, self._totals, at))
             self._of(at).losses.update(counts.named(counts.losses, self._losses, at))
+            self._of(at).traffic.update(self._flows(counts.peer_bytes[at]))
+            self._of(at).connections.update(self._flows(counts.peer_connections[at]))
         for gram in counts.grams:
             self._of(int(gram["workload"])).words[int(gram["word"])] += int(gram["count"])
         return self._of(number)
+
+    def _flows(self, row: NDArray[np.uint64]) -> dict[tuple[str, str], int]:
+        """A workload's row by class of peer and flow, in the words of the schema."""
+        classes = self.sensor.schema.enum("peer_class")
+        flows = self.sensor.schema.enum("peer_flow")
+        table = row.reshape(-1, flows["FLOW_MAX"])
+        return {
+            (peer.removeprefix("PEER_"), flow.removeprefix("FLOW_")): int(table[at, way])
+            for peer, at in classes.items()
+            for flow, way in flows.items()
+            if at < len(table) and way < table.shape[1] and table[at, way]
+        }
 
     def _of(self, number: int) -> Seen:
         return self._seen.setdefault(number, Seen())
@@ -207,10 +225,12 @@ class Eyes:
             yield gated
 
     @contextmanager
-    def python(self, script: str, *words: str | int) -> Iterator[Gated]:
-        """The same, of a script that calls `gate()`."""
+    def python(self, script: str, *words: str | int, inside: str = "") -> Iterator[Gated]:
+        """The same, of a script that calls `gate()`; in a network namespace of that name."""
         prelude = "import sys\ndef gate():\n print('ready', flush=True); sys.stdin.readline()\n"
         command: list[str | Path] = [sys.executable, "-ISc", prelude + script, *map(str, words)]
+        if inside:
+            command = [*nets.inside(inside), *command]
         with self._started(command, 0) as gated:
             yield gated
 

@@ -27,8 +27,12 @@ def _question(name: str) -> bytes:
 
 @pytest.fixture
 def resolver() -> Iterator[None]:
-    """Takes what is asked and says nothing; datagrams need nobody to take them."""
-    with socket.create_server(("127.0.0.53", 53), backlog=16):
+    """Takes what is asked and says nothing; a single datagram needs nobody to take it."""
+    with (
+        socket.create_server(("127.0.0.53", 53), backlog=16),
+        socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as taking,
+    ):
+        taking.bind(("127.0.0.53", 53))
         yield
 
 
@@ -63,3 +67,75 @@ def test_a_name_too_long_for_a_record_keeps_its_beginning(eyes: Eyes) -> None:
 def test_what_is_no_question_is_no_name(eyes: Eyes) -> None:
     assert not _asked(eyes, UDP, b"\xff" * 64)
     assert not _asked(eyes, UDP, b"\0")
+
+
+MANY = """
+import socket
+family, kind, host = int(sys.argv[1]), int(sys.argv[2]), sys.argv[3]
+gate()
+s = socket.socket(family, kind)
+s.connect((host, 53))
+for part in sys.argv[4:]:
+    s.send(bytes.fromhex(part))
+    if kind == socket.SOCK_STREAM: __import__("time").sleep(0.01)
+"""
+SERVING = """
+import socket
+s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM); s.bind(("127.0.0.1", 0))
+gate()
+print(s.getsockname()[1], flush=True)
+question, asker = s.recvfrom(4096)
+s.sendto(question, asker)
+"""
+V4, V6 = int(socket.AF_INET), int(socket.AF_INET6)
+
+
+def _sent(eyes: Eyes, family: int, kind: int, host: str, *parts: bytes) -> list[str]:
+    with eyes.python(MANY, family, kind, host, *(part.hex() for part in parts)) as gated:
+        gated.tell()
+        gated.end()
+    return eyes.seen(gated.number).items("name")
+
+
+def _framed(name: str) -> bytes:
+    question = _question(name)
+    return struct.pack(">H", len(question)) + question
+
+
+def test_100_questions_by_one_socket_are_100_names(eyes: Eyes, resolver: None) -> None:
+    names = [f"host-{at}.example.org" for at in range(100)]
+    assert _sent(eyes, V4, UDP, "127.0.0.53", *map(_question, names)) == names
+
+
+def test_a_name_asked_over_ipv6_is_told(eyes: Eyes) -> None:
+    assert _sent(eyes, V6, UDP, "::1", _question("v6.example.org")) == ["v6.example.org"]
+    mapped = _sent(eyes, V6, UDP, "::ffff:127.0.0.53", _question("mapped.example.org"))
+    assert mapped == ["mapped.example.org"]
+
+
+def test_what_extends_a_question_is_no_part_of_its_name(eyes: Eyes) -> None:
+    plain = bytearray(_question("edns.example.org"))
+    plain[11] = 1  # one additional record: EDNS, RFC 6891
+    options = b"\0" + struct.pack(">HHIH", 41, 1232, 0, 0)
+    assert _sent(eyes, V4, UDP, "127.0.0.53", bytes(plain) + options) == ["edns.example.org"]
+
+
+def test_a_question_sent_behind_its_length_is_told(eyes: Eyes, resolver: None) -> None:
+    framed = [_framed("split.example.org"), _framed("again.example.org")]
+    parts = [part for one in framed for part in (one[:2], one[2:])]
+    assert _sent(eyes, V4, TCP, "127.0.0.53", *parts) == ["split.example.org", "again.example.org"]
+
+
+def test_questions_of_one_segment_are_told_apart(eyes: Eyes, resolver: None) -> None:
+    names = [f"piped-{at}.example.org" for at in range(4)]
+    segment = b"".join(map(_framed, names))
+    assert _sent(eyes, V4, TCP, "127.0.0.53", segment) == names
+
+
+def test_what_it_answers_to_an_asker_on_port_53_is_not_its_question(eyes: Eyes) -> None:
+    with eyes.python(SERVING) as gated, socket.socket(V4, socket.SOCK_DGRAM) as asker:
+        asker.bind(("127.0.0.9", 53))
+        gated.tell()
+        asker.sendto(_question("not-mine.example.org"), ("127.0.0.1", int(gated.hear())))
+        gated.end()
+    assert eyes.seen(gated.number).items("name") == []

@@ -1,6 +1,6 @@
 """A recording gives the verdicts again that were given when it was made."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,7 @@ from agent.recording.tap import Tap
 from detectors.baseline import Baseline, Floats
 from detectors.judge import Judge
 from detectors.resources import ResourceModel, fit
-from detectors.window import Item, Window
+from detectors.window import Item, Upload, Window
 from tests.unit.detectors.factory import ATTACK, SETTINGS, USUAL, guarding_judge, item, window
 
 LONG_S = 3600.0
@@ -54,7 +54,11 @@ def attacked(live: Live, path: Path) -> Live:
     live.see(shell)
     live.close(window(110, shell, extra=ATTACK))
     live.see(peer)
-    live.close(window(111, peer, connects=3.0, bytes_out_initiated=5e7))
+    sent = (Upload("tcp 127.0.0.1:4444", 50_000_000, 50_000_000),)
+    uploading = window(111, peer, connects=3.0, bytes_out_initiated=5e7)
+    live.close(replace(uploading, uploads=sent))
+    closed = [item("peer", f"refused tcp 10.0.0.7:{at}", at_s=111.5) for at in range(5)]
+    live.see(*closed)
     live.tap.approved("embedder", [shell])
     live.judge.evidence.reset()
     live.judge.baseline.approve([shell])

@@ -1,14 +1,16 @@
 from __future__ import annotations
 
 import pickle
+from dataclasses import replace
 
 import pytest
 
+from detectors import refusals
 from detectors.assessment import BaselineState, Level
 from detectors.baseline import Baseline, difference
 from detectors.errors import BaselineCorruptError, LifeError
 from detectors.judge import Judge
-from detectors.window import ItemKind, Phase
+from detectors.window import Item, ItemKind, Phase, Upload
 from tests.unit.detectors.factory import (
     ATTACK,
     MODEL,
@@ -229,6 +231,59 @@ def test_questioned_baseline_still_judges_and_may_learn_anew(judge: Judge) -> No
     assert found.level is Level.CRITICAL
     judge.baseline.relearn("somebody said so")
     assert judge.observe(window(61)).state is BaselineState.LEARNING
+
+
+def test_an_upload_beyond_the_learnt_one_names_where_it_went(judge: Judge) -> None:
+    sent = (Upload("tcp 10.0.0.9:443", 19_000_000, 25_000_000), Upload("tcp 10.0.0.8:80", 5, 5))
+    found = judge.observe(replace(window(60, bytes_out_initiated=2e7), uploads=sent))
+    assert found.level >= Level.HIGH
+    assert "19,000,000 bytes to tcp 10.0.0.9:443 (25,000,000 so far)" in found.summary
+    assert found.uploads == sent
+
+
+def refusal(port: int, at_s: float, host: str = "10.0.0.7") -> Item:
+    return item("peer", f"refused tcp {host}:{port}", at_s=at_s, marks=("econnrefused",))
+
+
+def test_many_peers_that_do_not_answer_within_seconds_are_a_search(judge: Judge) -> None:
+    for at in range(refusals.SWEEP_PEERS - 1):
+        found = judge.assess_items([refusal(20 + at, 100 + at / 2)])
+        assert found is not None
+        assert found.level is Level.LOW
+    found = judge.assess_items([refusal(90, 104)])
+    assert found is not None
+    assert (found.level, found.novel[0].item) == (Level.HIGH, "sweep 10.0.0.7")
+    assert found.novel[0].count == refusals.SWEEP_PEERS
+    assert "searched the ports of 10.0.0.7" in found.summary
+    hosts = [refusal(22, 130 + at / 10, f"10.0.1.{at}") for at in range(refusals.SWEEP_PEERS)]
+    found = judge.assess_items(hosts)
+    assert found is not None
+    assert found.novel[0].item == "sweep of many addresses"
+
+
+def test_a_few_refusals_or_slow_ones_are_no_search(judge: Judge) -> None:
+    for at in range(30):
+        found = judge.assess_items([refusal(20 + at, 100 + 2 * at)])
+        assert found is not None
+        assert found.level is Level.LOW
+
+
+def test_a_dependency_that_was_down_while_learning_stays_quiet(judge: Judge) -> None:
+    dependency = item("peer", "tcp 10.0.0.9:5432")
+    down = refusal(5432, 0, "10.0.0.9")
+    judge.baseline.approve([dependency, down])
+    assert judge.assess_items([down, dependency]) is None
+
+
+def test_known_peers_that_go_away_together_are_no_search(judge: Judge) -> None:
+    cluster = [item("peer", f"tcp 10.0.2.{at}:6379") for at in range(16)]
+    cluster.append(item("peer", "tcp 169.254.169.254:80"))
+    judge.baseline.approve(cluster)
+    gone = [refusal(6379, 100 + at / 10, f"10.0.2.{at}") for at in range(16)]
+    gone.append(refusal(80, 102, "169.254.169.254"))
+    found = judge.assess_items(gone)
+    assert found is not None
+    assert found.level is Level.INFO
 
 
 def test_files_of_many_places_within_seconds_are_a_search(judge: Judge) -> None:

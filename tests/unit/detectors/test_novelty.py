@@ -45,8 +45,20 @@ ATTACKS = [
     ("peer", "tcp 169.254.169.254:80", Level.CRITICAL),
     ("peer", "tcp [fd00:ec2::254]:80", Level.CRITICAL),
     ("peer", "tcp [::ffff:169.254.169.254]:80", Level.CRITICAL),
+    ("peer", "tcp 169.254.170.2:80", Level.CRITICAL),
+    ("peer", "tcp 169.254.170.23:80", Level.CRITICAL),
+    ("peer", "tcp 100.100.100.200:80", Level.CRITICAL),
+    ("peer", "tcp 168.63.129.16:80", Level.CRITICAL),
+    ("peer", "udp 169.254.169.254:53", Level.CRITICAL),
+    ("peer", "dns metadata.google.internal", Level.CRITICAL),
     ("peer", "unix /var/run/docker.sock", Level.CRITICAL),
     ("listen", "tcp 0.0.0.0:31337", Level.HIGH),
+    ("listen", "tcp 127.0.0.1:3333", Level.HIGH),
+    ("syscall", "socket packet raw", Level.HIGH),
+    ("syscall", "socket inet raw icmp", Level.HIGH),
+    ("syscall", "socket netlink netfilter", Level.HIGH),
+    ("syscall", "socket alg seqpacket", Level.HIGH),
+    ("syscall", "socket vsock stream", Level.MEDIUM),
     ("syscall", "ptrace", Level.CRITICAL),
     ("syscall", "setns", Level.CRITICAL),
     ("syscall", "foreign ptrace", Level.CRITICAL),
@@ -81,6 +93,9 @@ LOOK_ALIKES = [
     ("peer", "accept tcp 127.0.0.1"),
     ("peer", "udp 127.0.0.53:53"),
     ("peer", "unix /var/run/nscd/socket"),
+    ("peer", f"accept unix by {EXE} uid 1000"),
+    ("syscall", "socket netlink route"),
+    ("syscall", "socket inet stream mptcp"),
     ("exec", EXE),
 ]
 
@@ -122,6 +137,56 @@ def test_learning_one_sensitive_thing_never_excuses_another(attack: tuple[str, s
     found = novelty.assess(item(kind, text), known)
     assert found is not None
     assert found.sensitive
+
+
+@pytest.mark.parametrize(
+    "address", ["169.254.169.254", "[::ffff:169.254.170.2]", "[fd00:ec2::254]"]
+)
+def test_metadata_that_does_not_answer_is_critical_unless_it_is_known(
+    known: Repertoire, address: str
+) -> None:
+    refused = item("peer", f"refused tcp {address}:80")
+    found = novelty.assess(refused, known)
+    assert found is not None
+    assert (found.level, found.sensitive) == (Level.CRITICAL, True)
+    known.add(item("peer", f"tcp {address}:80"))
+    found = novelty.assess(refused, known)
+    assert found is not None
+    assert (found.level, found.sensitive) == (Level.INFO, False)
+
+
+def test_a_door_to_every_network_weighs_more_than_one_to_the_host_itself(
+    known: Repertoire,
+) -> None:
+    doors = [
+        item("listen", "tcp 127.0.0.1:40001"),
+        item("listen", "tcp 127.0.0.1:4001"),
+        item("listen", "tcp 0.0.0.0:4001", marks=("wildcard",)),
+    ]
+    levels = [found.level for door in doors if (found := novelty.assess(door, known))]
+    assert levels == [Level.MEDIUM, Level.HIGH, Level.CRITICAL]
+
+
+def test_a_port_of_the_kernels_choice_stands_for_the_next_one_on_loopback_only(
+    known: Repertoire,
+) -> None:
+    known.add(item("listen", "tcp 127.0.0.1:40001"))
+    known.add(item("listen", "tcp 0.0.0.0:40001", marks=("wildcard",)))
+    assert known.knows(item("listen", "tcp 127.0.0.1:40002"))
+    assert not known.knows(item("listen", "tcp 0.0.0.0:40002", marks=("wildcard",)))
+
+
+def test_a_callers_program_stands_for_itself_in_any_workspace_and_for_its_user_alone(
+    known: Repertoire,
+) -> None:
+    known.add(item("peer", "accept unix by /root/.cache/workspace_a1b2c3/stub uid 1000"))
+    assert known.knows(item("peer", "accept unix by /root/.cache/workspace_d4e5f6/stub uid 1000"))
+    other = item(
+        "peer", "accept unix by /root/.cache/workspace_d4e5f6/stub uid 33", marks=("other-user",)
+    )
+    found = novelty.assess(other, known)
+    assert found is not None
+    assert found.level is Level.MEDIUM
 
 
 def test_learnt_secret_is_ordinary_for_its_role_only(known: Repertoire) -> None:

@@ -47,7 +47,15 @@ def counts(types: Schema) -> Counts:
     totals[1] = 77
     losses = np.zeros((4, len(types.enum("loss_reason"))), np.uint64)
     none = np.zeros((4, 0), np.uint64)
-    return Counts(np.array(rows, GRAM), totals, losses, none, none, none, np.zeros(8, np.uint64), 0)
+    width = types.enum("peer_class")["PEER_CLASS_MAX"] * types.enum("peer_flow")["FLOW_MAX"]
+    traffic, connections = np.zeros((2, 4, width), np.uint64)
+    for flow, number in (("FLOW_INITIATED_OUT", 400), ("FLOW_ACCEPTED_OUT", 60)):
+        at = types.enum("peer_flow")[flow]
+        for peer in ("PEER_PUBLIC", "PEER_PRIVATE", "PEER_LINK"):
+            row = types.enum("peer_class")[peer] * types.enum("peer_flow")["FLOW_MAX"] + at
+            traffic[2, row], connections[2, row] = number, number // 20
+    rest = (none, traffic, connections, np.zeros(8, np.uint64), 0)
+    return Counts(np.array(rows, GRAM), totals, losses, *rest)
 
 
 def build(windows: Windows, counts: Counts, **readings: float) -> Window:
@@ -63,6 +71,18 @@ def test_counts_become_rates_per_second_of_the_windows_real_length(
     assert window.features["syscalls"] == 150.0
     assert window.features["bytes_out_initiated"] == 500.0
     assert window.features["forks"] == 0.0  # counted, and none
+
+
+def test_bytes_and_connections_are_told_by_who_opened_them_and_where_to(
+    windows: Windows, counts: Counts
+) -> None:
+    found = build(windows, counts).features
+    assert found["bytes_out_initiated_public"] == 200.0
+    assert found["bytes_out_initiated_private"] == 400.0  # its own link is its own network
+    assert found["bytes_out_accepted_public"] == 30.0
+    assert found["bytes_in_initiated_public"] == 0.0
+    assert (found["connects_public"], found["connects_private"]) == (10.0, 20.0)
+    assert found["accepts_public"] == 1.5
 
 
 def test_what_was_not_read_is_absent_and_not_zero(windows: Windows, counts: Counts) -> None:

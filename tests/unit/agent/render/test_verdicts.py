@@ -35,6 +35,7 @@ VERDICT: dict[str, Any] = {
             "reason": "a shell below a model server",
         }
     ],
+    "uploads": [{"peer": "tcp 198.51.100.9:443", "bytes": 153_600, "total_bytes": 2_097_152}],
     "sequences": [
         {
             "role": "main",
@@ -86,6 +87,7 @@ def test_an_explanation_goes_from_the_sentence_to_the_way_back() -> None:
         "A shell ran below the model server.",
         "exec /bin/sh, by process 12, 2 times: a shell below a model server",
         "bytes_out_initiated 200.0 KiB/s, learned 0 B/s to 1.0 KiB/s (share 80%)",
+        "150.0 KiB to tcp 198.51.100.9:443, 2.0 MiB so far",
         "socket > connect > dup2 (never seen, 31.2 bits, 1 times)",
         "1 /sbin/init",
         "└─ 11 /usr/bin/python3 [main]",
