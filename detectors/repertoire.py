@@ -29,6 +29,7 @@ _FOLDER_KINDS: Final = frozenset({ItemKind.FILE, ItemKind.WRITE, ItemKind.LIBRAR
 _KEY_MARKS: Final = (
     *("stdio-socket", "memfd", "deleted", "foreign", "anonymous", "mprotect"),
     *("kernel-name", "unlinked", "replaced", "uncaused", "stranger", "other-owner", "executable"),
+    *("ld-preload", "ld-audit"),
 )
 """What makes the same text another thing."""
 

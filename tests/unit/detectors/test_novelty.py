@@ -204,6 +204,14 @@ def test_learnt_program_with_a_socket_as_its_input_is_new(known: Repertoire) -> 
     assert found.level is Level.CRITICAL
 
 
+@pytest.mark.parametrize("mark", ["ld-preload", "ld-audit"])
+def test_learnt_program_with_other_code_in_it_is_new(known: Repertoire, mark: str) -> None:
+    known.add(item("exec", EXE))
+    found = novelty.assess(item("exec", EXE, marks=(mark,)), known)
+    assert found is not None
+    assert found.level >= Level.HIGH
+
+
 def test_start_up_expects_new_files_but_no_secrets(known: Repertoire) -> None:
     plain = novelty.assess(item("file", "/opt/data/x.bin"), known, Phase.STARTUP)
     secret = novelty.assess(item("file", "/etc/shadow"), known, Phase.STARTUP)
