@@ -55,16 +55,18 @@ static __always_inline __u16 path_write(char *out, struct file *file)
 	return flags;
 }
 
-/* The open file behind a descriptor of the running task, or NULL. */
+/* The open file behind a descriptor of the running task, or NULL. Plain loads where the verifier
+ * knows the types: of a chain of helpers, each read costs as much as the rest of this.
+ */
 static __always_inline struct file *file_of(struct task_struct *task, __u32 fd)
 {
-	struct fdtable *table = BPF_CORE_READ(task, files, fdt);
-	struct file **slots = BPF_CORE_READ(table, fd);
+	struct files_struct *files = task->files;
+	struct fdtable *table = files->fdt;
 	struct file *file = NULL;
 
-	if (fd >= BPF_CORE_READ(table, max_fds))
+	if (fd >= table->max_fds)
 		return NULL;
-	if (bpf_probe_read_kernel(&file, sizeof(file), &slots[fd]))
+	if (bpf_probe_read_kernel(&file, sizeof(file), &table->fd[fd]))
 		return NULL;
 	return file;
 }

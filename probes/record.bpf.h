@@ -27,8 +27,11 @@ static __always_inline void total_add(__u32 workload, enum counter counter, __u6
 		*count += amount;
 }
 
+/* A task without any storage, as nearly every one on a host, is told by one load. */
 static __always_inline struct task_state *task_watched(struct task_struct *task)
 {
+	if (!task->bpf_storage)
+		return NULL;
 	return bpf_task_storage_get(&tasks, task, 0, 0);
 }
 
@@ -84,10 +87,11 @@ static __always_inline void record_submit(struct event_header *header, int urgen
 /* True the first time a workload's role shows this key. */
 static __always_inline int seen_first(struct seen_key *key)
 {
-	__u64 now_ns = bpf_ktime_get_ns();
+	__u64 now_ns;
 
 	if (bpf_map_lookup_elem(&seen, key))
 		return 0;
+	now_ns = bpf_ktime_get_ns();
 	/* -EEXIST: another CPU was first, and reports it. Any other error: report again. */
 	long err = bpf_map_update_elem(&seen, key, &now_ns, BPF_NOEXIST);
 
