@@ -45,6 +45,7 @@ EVENTS: Final = (
     "control.stopped",
     "evidence.collected",
     "evidence.failed",
+    "files.unnoted",
     "guard.secrets_unmarked",
     "ledger.failed",
     "probes.begun_anew",

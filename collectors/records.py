@@ -1,6 +1,7 @@
 """Batches of kernel records into sightings, in the kernel's order."""
 
 import errno
+import mmap
 import secrets
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -43,6 +44,8 @@ class Records:
         self._names = {value: name for name, value in kinds.items()}
         self._flags = schema.enum("event_flag")
         self._write = self._flags["FLAG_WRITE"]
+        self._read_flag = self._flags["FLAG_READ"]
+        self._listed = self._flags["FLAG_DIRECTORY"]
         self._access = sum(self._flags[name] for name in _ACCESS_FLAGS)
         directions = schema.enum("peer_direction")
         self._accept = directions["PEER_ACCEPT"]
@@ -58,6 +61,7 @@ class Records:
             kinds["EVENT_NAME"]: ("name_event", self._name),
             kinds["EVENT_STACK"]: ("stack_event", self._stack),
             kinds["EVENT_CALLER"]: ("caller_event", self._caller),
+            kinds["EVENT_STRANGER"]: ("stranger_event", self._stranger),
         }
         self._readers |= Acts(self.reader, schema).readers()
         self._words_part = schema.enum("stack_part")["STACK_WORDS"]
@@ -156,8 +160,34 @@ class Records:
         if path and "mprotect" in marks:
             marks |= {"patched"}
         item = path or ("mprotect" if "mprotect" in marks else "anonymous")
-        inode = (int(record["dev"]), int(record["ino"]))
-        return self._make("library", item, record, marks=marks, inode=inode)
+        dev, ino, generation = _number(record)
+        if int(record["prot"]) & mmap.PROT_EXEC:
+            return self._make("library", item, record, marks=marks, inode=(dev, ino))
+        key = self.reader.seen_key(
+            record["hdr"], first=ino, dev=dev, generation=generation, access=self._read_flag
+        )
+        shared = int(record["hdr"]["flags"]) & self._flags["FLAG_SHARED"]
+        marks |= {"mapped", "shared"} if shared else {"mapped"}
+        more = {"inode": (dev, ino), "generation": generation, "marks": marks}
+        return self._make("model", item, record, key=key, **more)
+
+    def _stranger(self, record: np.void) -> Sighting:
+        """Somebody else at a workload's file; the header's workload is the holder."""
+        flags = int(record["hdr"]["flags"])
+        dev, ino, generation = _number(record)
+        key = self.reader.seen_key(
+            record["hdr"],
+            first=ino,
+            second=int(record["exe_ino"]) ^ (int(record["exe_dev"]) << 32),
+            dev=dev,
+            generation=generation,
+            access=flags & (self._read_flag | self._write),
+        )
+        marks = self.reader.marks(flags) | {"stranger"}
+        marks |= {"written"} if flags & self._write else set()
+        marks |= {"watched"} if int(record["opener"]) else set()
+        more = {"inode": (dev, ino), "generation": generation, "exe": text(record["exe"])}
+        return self._make("stranger", text(record["path"]), record, key=key, marks=marks, **more)
 
     def _syscall(self, record: np.void) -> Sighting:
         number, native = int(record["hdr"]["syscall"]), int(record["native"]) - 1
@@ -210,22 +240,26 @@ class Records:
 
     def _file(self, record: np.void, item: str = "", count: int = 1) -> Sighting:
         flags = int(record["hdr"]["flags"])
-        inode = (int(record["dev"]), int(record["ino"]))
+        dev, ino, generation = _number(record)
         key = self.reader.seen_key(
             record["hdr"],
-            first=inode[1],
-            dev=inode[0],
-            generation=int(record["generation"]),
+            first=ino,
+            second=flags & self._listed,
+            dev=dev,
+            generation=generation,
             access=flags & self._access,
         )
         kind = "write" if flags & self._write else "file"
         path = item or text(record["path"])
-        return self._make(kind, path, record, key=key, inode=inode, count=count)
+        if flags & self._listed and not path.endswith(("/", "*")):
+            path += "/"
+        more = {"inode": (dev, ino), "generation": generation, "size": int(record["size"])}
+        return self._make(kind, path, record, key=key, count=count, **more)
 
     def _fan_out(self, records: NDArray[np.void]) -> list[Sighting]:
         """One sighting per directory and access: a storm is a fact about directories."""
         identity, lengths = self._directories(records)
-        identity ^= (records["hdr"]["flags"] & self._access).astype(np.uint64)
+        identity ^= (records["hdr"]["flags"] & (self._access | self._listed)).astype(np.uint64)
         _, first, counts = np.unique(identity, return_index=True, return_counts=True)
         return [
             self._file(
@@ -249,6 +283,11 @@ class Records:
         lengths = paths.shape[1] - np.argmax(paths[:, ::-1] == ord("/"), axis=1)
         words = paths.view("<u8") & self._prefixes[lengths]
         return words @ self._multipliers, lengths
+
+
+def _number(record: np.void) -> tuple[int, int, int]:
+    """Device, inode and generation of a record's file."""
+    return int(record["dev"]), int(record["ino"]), int(record["generation"])
 
 
 def _with_arguments(

@@ -21,8 +21,8 @@ class Sighting:
     """One thing a task did for the first time, or that is told each time.
 
     Attributes:
-        kind: exec, exit, file, write, library, peer, listen, syscall, denied, refused, name,
-            title, privilege, signal, shared, image, probe, stack.
+        kind: exec, exit, file, write, library, model, stranger, peer, listen, syscall, denied,
+            refused, name, title, privilege, signal, shared, image, probe, stack.
         item: Path, peer, listener, host name, call number or words, as verdicts write them.
         workload: Kernel id; 0: nobody asked to watch it.
         role: Kernel id of its role.
@@ -34,6 +34,9 @@ class Sighting:
             refusal; (child, thread) of a stack.
         fields: What an operator probe added up, by name.
         frames: Addresses of a stack: its chain, or with the mark `words` its newest words.
+        size: Of a file when it was opened, bytes.
+        generation: Of its inode's number, which may have been another file's before.
+        exe: Of a stranger: its executable's path, or the end of it.
     """
 
     kind: str
@@ -55,6 +58,9 @@ class Sighting:
     count: int = 1
     fields: tuple[tuple[str, int], ...] = ()
     frames: tuple[int, ...] = ()
+    size: int = 0
+    generation: int = 0
+    exe: str = ""
 
 
 class Reader:
@@ -118,6 +124,7 @@ _MARK_WORDS: Final = {
     "FLAG_CORE": "core",
     "FLAG_OOM": "oom",
     "FLAG_GIVEN": "given",
+    "FLAG_DIRECTORY": "listed",
 }
 
 

@@ -10,7 +10,7 @@ from detectors.assessment import BaselineState, FeatureShare, Level, NovelItem, 
 from detectors.baseline import Baseline
 from detectors.features import FEATURES
 from detectors.novelty import UNASKED
-from detectors.window import ItemKind
+from detectors.window import ItemKind, is_stranger
 
 MAX_NAMED: Final = 3
 """Things a sentence names before it only counts them."""
@@ -81,11 +81,16 @@ def summary(
 
 
 def _novelty(baseline: Baseline, worth: Sequence[NovelItem]) -> str:
+    first = worth[0]
+    outside = is_stranger(first.role)
+    worth = [one for one in worth if is_stranger(one.role) is outside]
     named = [_phrase(one) for one in worth[:MAX_NAMED]]
     if len(worth) > MAX_NAMED:
         named.append(f"did {len(worth) - MAX_NAMED} more things it never did")
     deeds = named[0] if len(named) == 1 else ", ".join(named[:-1]) + " and " + named[-1]
-    first = worth[0]
+    if outside:
+        who = f"{first.exe} (pid {first.pid}), which does not belong to {baseline.workload},"
+        return f"{who} {deeds}: {first.reason}, which none did in {baseline.windows} windows."
     exe = f"{first.exe}, " if first.exe and first.exe != first.item else ""
     who = f"{baseline.workload}'s {_role(first.role)} ({exe}pid {first.pid})"
     return (

@@ -22,7 +22,7 @@ from detectors.repertoire import folder_of
 from detectors.resources import fit as fit_here
 from detectors.sensitive import sensitivity
 from detectors.settings import JudgeSettings
-from detectors.window import Item, ItemKind, Phase, Window
+from detectors.window import Item, ItemKind, Phase, Window, is_stranger
 
 TOGETHER_NS: Final = 10_000_000_000
 """Different serious novelties within ten seconds are taken as one act: an attacker's first steps
@@ -156,13 +156,17 @@ class Judge:
         """Return the level of items together with those shortly before.
 
         A high one and another kind of at least medium within ten seconds are critical; files
-        of many places are a search, and high.
+        of many places are a search, and high. What outsiders do is no step of the workload.
         """
         level = max((new.level for new in novel), default=Level.INFO)
         if state is BaselineState.LEARNING or level < Level.MEDIUM:
             return level
         latest = max(new.time_ns for new in novel)
-        near = [new for new in (*self.recent, *novel) if latest - new.time_ns <= TOGETHER_NS]
+        near = [
+            new
+            for new in (*self.recent, *novel)
+            if latest - new.time_ns <= TOGETHER_NS and not is_stranger(new.role)
+        ]
         kinds = {new.kind for new in near if new.level >= Level.MEDIUM}
         if len(kinds) > 1 and any(new.level >= Level.HIGH for new in near):
             return Level.CRITICAL

@@ -7,6 +7,7 @@ item is alone; `detectors.judge` raises that when several come together.
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from typing import Final
 
 from detectors import refusals
@@ -20,7 +21,7 @@ from detectors.generalise import (
 )
 from detectors.repertoire import Repertoire
 from detectors.sensitive import sensitivity
-from detectors.window import Item, ItemKind, Phase
+from detectors.window import Item, ItemKind, Phase, is_stranger
 
 _READ: Final = (ItemKind.FILE, ItemKind.LIBRARY, ItemKind.MODEL)
 _TEMPORARY: Final = re.compile(
@@ -49,6 +50,8 @@ _START_UP_CLASSES: Final = frozenset(
 )
 """What servers do when they start: shells that look for libraries, tokens, keys, compilers."""
 
+_CHANGED: Final = ("T1565.001", "AML.T0018.000")
+
 Verdict = tuple[Level, str, tuple[str, ...]]
 
 
@@ -72,10 +75,13 @@ def assess(item: Item, known: Repertoire, phase: Phase = Phase.STEADY) -> NovelI
         level, reason, techniques = found.level, found.reason, found.techniques
     else:
         level, reason, techniques = _ordinary(item, known)
-        if phase is not Phase.STEADY and item.kind not in _ACTS:
+    if not is_stranger(item.role):  # the phase is the workload's own
+        if found is None and phase is not Phase.STEADY and item.kind not in _ACTS:
             level = min(level, Level.LOW)
-    if _never_seen_starting(known, phase) and (found is None or found.name in _START_UP_CLASSES):
-        level = min(level, Level.MEDIUM)
+        if _never_seen_starting(known, phase) and (
+            found is None or found.name in _START_UP_CLASSES
+        ):
+            level = min(level, Level.MEDIUM)
     return NovelItem(
         kind=item.kind,
         item=item.item,
@@ -99,6 +105,8 @@ def _never_seen_starting(known: Repertoire, phase: Phase) -> bool:
 
 def _ordinary(item: Item, known: Repertoire) -> Verdict:  # noqa: PLR0911 - one return per finding
     """Judge something of no sensitive class by its kind and by what lies near it."""
+    if is_stranger(item.role):
+        return _stranger(item, known)
     match item.kind:
         case ItemKind.EXEC:
             return _program(item, known)
@@ -170,7 +178,7 @@ def _program(item: Item, known: Repertoire) -> Verdict:
     return (Level.HIGH, "a program this workload never ran", ("T1059", "AML.T0050"))
 
 
-def _file(item: Item, known: Repertoire) -> Verdict:
+def _file(item: Item, known: Repertoire) -> Verdict:  # noqa: PLR0911 - one return per finding
     if item.item.startswith("sysv shm "):
         return _segment(item)
     if item.item.startswith("/memfd:"):
@@ -185,6 +193,8 @@ def _file(item: Item, known: Repertoire) -> Verdict:
         return Level.INFO, "a new file beside files it reads", ()
     if _SYSTEM.search(path) or _CODE.search(path) or _TEMPORARY.search(path):
         return Level.INFO, "a file of the system or of installed code", ()
+    if "listed" in item.marks:
+        return _directory(item, key, known)
     if known.knows_neighbour(key, _READ) or known.knows_folder(path, (ItemKind.WRITE,)):
         return Level.LOW, "a file in a directory beside those it reads", ()
     return Level.MEDIUM, "a file in a place it never read from", ("T1005", "T1083", "AML.T0037")
@@ -194,6 +204,29 @@ def _segment(item: Item) -> Verdict:
     if "stranger" in item.marks:
         return Level.MEDIUM, "shared memory that no process of it made", ("T1559",)
     return Level.LOW, "shared memory among its processes", ()
+
+
+def _stranger(item: Item, known: Repertoire) -> Verdict:
+    """Judge what somebody outside opened of the workload's own: by who it is."""
+    if item.kind in known.keys.get(item.role, {}) and "written" not in item.marks:
+        return Level.LOW, "another of its files, opened from outside by who is known to do that", ()
+    if "watched" in item.marks and item.exe in known.programs:
+        return Level.LOW, "its file, opened by another workload of the same program", ()
+    if "written" in item.marks:
+        return Level.HIGH, "its file, opened from outside to be changed", _CHANGED
+    level = Level.MEDIUM if "watched" in item.marks else Level.HIGH
+    if item.kind is ItemKind.FILE:
+        return level, "its shared memory, opened by a program outside it", ("T1559", "AML.T0049")
+    return level, "its weights, opened by a program outside it", ("T1005", "AML.T0035", "AML.T0037")
+
+
+def _directory(item: Item, key: str, known: Repertoire) -> Verdict:
+    opened = replace(item, item=item.item.rstrip("/"), marks=frozenset())
+    if known.knows(opened) or known.knows_below(key, (*_READ, ItemKind.WRITE)):
+        return Level.INFO, "a directory around files it uses", ()
+    if known.knows_neighbour(key, _READ):
+        return Level.LOW, "a directory beside those it reads", ()
+    return Level.MEDIUM, "a directory it never looked into", ("T1083", "AML.T0037")
 
 
 def _write(item: Item, known: Repertoire) -> Verdict:  # noqa: PLR0911 - one return per finding

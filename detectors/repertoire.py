@@ -14,7 +14,7 @@ from detectors.generalise import (
     split_endpoint,
 )
 from detectors.sensitive import sensitivity
-from detectors.window import Item, ItemKind, Phase
+from detectors.window import Item, ItemKind, Phase, is_stranger
 
 MAX_KEYS: Final = 16_384
 """Per role and kind: two and a half times the most files any measured server opened (6,530)."""
@@ -29,7 +29,7 @@ _FOLDER_KINDS: Final = frozenset({ItemKind.FILE, ItemKind.WRITE, ItemKind.LIBRAR
 _KEY_MARKS: Final = (
     *("stdio-socket", "memfd", "deleted", "foreign", "anonymous", "mprotect"),
     *("kernel-name", "unlinked", "replaced", "uncaused", "stranger", "other-owner", "executable"),
-    *("ld-preload", "ld-audit"),
+    *("ld-preload", "ld-audit", "written"),
 )
 """What makes the same text another thing."""
 
@@ -37,13 +37,16 @@ _KEY_MARKS: Final = (
 def key_of(item: Item) -> tuple[str, bool]:
     """Return the key an item is learnt under, and whether it is sensitive."""
     pid = item.pid if item.item.startswith("/proc/") else 0
-    return _key_of(item.kind, item.item, pid, item.marks)
+    role = item.role if is_stranger(item.role) else ""
+    return _key_of(item.kind, item.item, role, pid, item.marks)
 
 
 @lru_cache(maxsize=8192)
-def _key_of(kind: ItemKind, text: str, pid: int, marks: frozenset[str]) -> tuple[str, bool]:
+def _key_of(
+    kind: ItemKind, text: str, role: str, pid: int, marks: frozenset[str]
+) -> tuple[str, bool]:
     """Do the work of `key_of` once for things that are asked about in several ways."""
-    item = Item(kind, text, "", 0, pid, marks=marks)
+    item = Item(kind, text, role, 0, pid, marks=marks)
     sensitive = sensitivity(item) is not None
     key = generalise(item, sensitive=sensitive)
     told = [mark for mark in _KEY_MARKS if mark in marks]
@@ -86,7 +89,7 @@ class Repertoire:
     def add(self, item: Item) -> None:
         """Learn one item."""
         key, sensitive = key_of(item)
-        if item.exe:
+        if item.exe and not is_stranger(item.role):
             self.programs.add(item.exe)
         self.add_key(item.role, item.kind, key, sensitive=sensitive)
 
@@ -162,6 +165,18 @@ class Repertoire:
         if above.count("/") < 2:  # noqa: PLR2004 - the rule of the docstring
             return False
         return any(above in self._near.get(kind, ()) for kind in kinds)
+
+    def knows_below(self, path: str, kinds: Iterable[ItemKind]) -> bool:
+        """Tell whether anything below this directory was used as one of `kinds`.
+
+        `path` ends with a slash, and names two levels at least: above ``/srv/`` or ``/home/`` is
+        everybody.
+        """
+        if path.count("/") <= 2:  # noqa: PLR2004 - the rule of the docstring
+            return False
+        return any(
+            folder.startswith(path) for kind in kinds for folder in self.folders.get(kind, ())
+        )
 
     def __iter__(self) -> Iterator[tuple[str, ItemKind, str]]:
         """Yield role, kind and key in a stable order."""

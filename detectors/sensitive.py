@@ -10,7 +10,7 @@ from typing import Final
 from detectors.assessment import Level
 from detectors.generalise import generalise_peer, own_process
 from detectors.rules import MARK_RULES, PUBLIC, RULES, MarkRule, Rule
-from detectors.window import Item, ItemKind
+from detectors.window import Item, ItemKind, is_stranger
 
 _PUBLIC: Final = re.compile("|".join(PUBLIC))
 _COMPILED: Final = tuple((rule, re.compile(rule.pattern)) for rule in RULES)
@@ -40,7 +40,12 @@ class Sensitivity:
 
 
 def sensitivity(item: Item) -> Sensitivity | None:
-    """Return the most serious sensitive class of an item, or None."""
+    """Return the most serious sensitive class of an item, or None.
+
+    What somebody outside opens is judged by who that is, in `detectors.novelty`.
+    """
+    if is_stranger(item.role):
+        return None
     found = [
         _from(rule) for rule in MARK_RULES if item.kind in rule.kinds and rule.mark in item.marks
     ]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -39,6 +40,19 @@ class Phase(StrEnum):
     DRAIN = "drain"
 
 
+_STRANGER: Final = "stranger "
+
+
+def stranger(exe: str, script: str = "") -> str:
+    """Return the role of a process that is none of the workload's, and opened what is."""
+    return f"{_STRANGER}{exe} {script}".rstrip()
+
+
+def is_stranger(role: str) -> bool:
+    """Tell whether a role is of no process of the workload."""
+    return role.startswith(_STRANGER)
+
+
 @dataclass(frozen=True, slots=True)
 class Item:
     """One thing the kernel saw a workload do for the first time.
@@ -48,12 +62,14 @@ class Item:
         item: A path, a peer (``tcp 10.0.0.1:443``, ``udp [::1]:53``, ``unix /run/x.sock``,
             ``accept tcp 127.0.0.1``, ``accept unix by /usr/bin/x uid 1000``, ``refused tcp
             10.0.0.1:443``), a listener (``tcp 0.0.0.0:8000``), a call's name.
-        role: ``main``, ``unknown-child``, or a role of the engine's profile.
+        role: ``main``, ``unknown-child``, a role of the engine's profile, or, of somebody outside
+            the workload, what `stranger` returns.
         time_ns: CLOCK_MONOTONIC.
         pid: Thread group that did it.
         exe: Its executable, empty where unknown.
         marks: Of ``create``, ``deleted``, ``memfd``, ``anonymous``, ``stdio-socket``,
-            ``truncated``, ``foreign``, ``mprotect``, ``wildcard``, ``given``, ``other-user``; of a
+            ``truncated``, ``foreign``, ``mprotect``, ``wildcard``, ``given``, ``other-user``,
+            ``listed``, ``mapped``, ``shared``, ``stranger``, ``watched``, ``written``; of a
             refused peer the error.
         count: How often in this window.
     """

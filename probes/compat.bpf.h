@@ -13,6 +13,7 @@
  * - From 5.12 (kernel commit bc235cdb423a) until 6.2 a look-up in task storage fails while a
  *   preempted one is under way on this CPU: whoever must not miss a member asks the list by
  *   process, too (guard.bpf.c).
+ * - bpf_rdonly_cast(), from 6.2, is used by file_classes.bpf.c: one object alone may, see there.
  */
 #ifndef INFERWARD_COMPAT_BPF_H
 #define INFERWARD_COMPAT_BPF_H
@@ -122,6 +123,15 @@ static __always_inline const char *ring_open_name(struct io_open *open)
 	if (bpf_core_field_exists(newer->filename.__incomplete_filename))
 		return BPF_CORE_READ(newer, filename.__incomplete_filename, name);
 	return NULL;
+}
+
+/* The descriptor that a ring's splice takes from. Before 5.18 (kernel commit a3e4bc23d547) there
+ * is the file alone: no descriptor has this number.
+ */
+static __always_inline __u32 ring_splice_source(struct io_splice *splice)
+{
+	return bpf_core_field_exists(splice->splice_fd_in) ? BPF_CORE_READ(splice, splice_fd_in)
+							   : -1;
 }
 
 #endif

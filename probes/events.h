@@ -14,6 +14,10 @@ enum limit {
 	RECORD_BYTES = 248, /* a ring slot is 256: 8 of the kernel's own header first */
 	PATH_BYTES = 144,
 	COMM_BYTES = 16,
+	HELD_BYTES = 80, /* of a held file's path, its end */
+	EXE_BYTES = 64,
+	SUFFIX_BYTES = 16,
+	HOLDER_WORDS = 4, /* a bit for each workload */
 	ADDRESS_BYTES = 16,
 	UNIX_PATH_BYTES = 108,
 	SHARED_NAME_BYTES = 136,
@@ -39,7 +43,7 @@ enum event_kind {
 	EVENT_DENIED = 9,     /* peer_event: refused because the workload is contained */
 	EVENT_NAME = 10,      /* name_event: first question for a host name, over DNS */
 	EVENT_CHANGE = 11,    /* change_event: a name or an attribute of a file was changed */
-	EVENT_STRANGER = 12,  /* file_event: somebody else opened what a workload holds */
+	EVENT_STRANGER = 12,  /* stranger_event: somebody else opened what a workload holds */
 	EVENT_TITLE = 13,     /* title_event: a thread took another name */
 	EVENT_PRIVILEGE = 14, /* privilege_event: other rights, or another namespace */
 	EVENT_SHARED =
@@ -360,6 +364,18 @@ struct change_event {
 	char path[PATH_BYTES];
 };
 
+struct stranger_event { /* the header names whose file it is, and who opened it */
+	struct event_header hdr;
+	__u64 ino;
+	__u64 exe_ino;
+	__u32 dev;
+	__u32 exe_dev;
+	__u32 generation;
+	__u32 opener; /* its own workload; 0: nobody watches it */
+	char path[HELD_BYTES];
+	char exe[EXE_BYTES];
+};
+
 struct title_event {
 	struct event_header hdr;
 	char before[COMM_BYTES];
@@ -498,7 +514,17 @@ struct upload_key {      /* whom a workload sent to on its own connections */
 
 struct file_key { /* a file, or a directory for all below it */
 	__u64 ino;
-	__u32 dev; /* as the kernel numbers it: major << 20 | minor */
+	__u32 dev;        /* as the kernel numbers it: major << 20 | minor */
+	__u32 generation; /* of the inode's number; 0 where only places are meant */
+};
+
+struct file_suffix { /* what follows a name's last dot, in lower case, right-aligned */
+	char text[SUFFIX_BYTES];
+};
+
+struct file_holders { /* whose weights or shared memory a file is */
+	__u64 workloads[HOLDER_WORDS];
+	__u32 generation; /* 0: unknown */
 	__u32 reserved;
 };
 
@@ -520,6 +546,7 @@ RECORD_SIZE(struct caller_event);
 RECORD_SIZE(struct name_event);
 RECORD_SIZE(struct syscall_event);
 RECORD_SIZE(struct change_event);
+RECORD_SIZE(struct stranger_event);
 RECORD_SIZE(struct title_event);
 RECORD_SIZE(struct privilege_event);
 RECORD_SIZE(struct shared_event);

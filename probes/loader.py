@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from probes import libbpf, schema
+from probes import classes, libbpf, schema
 from probes.attachments import Attachment, maps_of
 from probes.errors import ProbeError
 from probes.handover import BEFORE, NEXT, Before, Handover, Takeover
@@ -36,6 +36,9 @@ MAPS: Final = (
     "totals",
     "losses",
     "file_bytes",
+    "file_classes",
+    "suffix_classes",
+    "held_files",
     "peer_bytes",
     "peer_connections",
     "uploads",
@@ -51,6 +54,7 @@ ITERATORS: Final = ("adopt_tasks", "adopt_sockets")
 _PORT_RANGE: Final = Path("/proc/sys/net/ipv4/ip_local_port_range")
 _KERNEL_BTF: Final = Path("/sys/kernel/btf/vmlinux")
 _RING_SECTION: Final = "tp_btf/io_uring_"
+_CAST: Final = "bpf_rdonly_cast"
 _LSM_ORDER: Final = Path("/sys/kernel/security/lsm")
 _META_KEY: Final = bytes(4)
 
@@ -110,9 +114,14 @@ def has_hook(section: str) -> bool:
     return not section.startswith(_RING_SECTION) or _has_tracepoint(section.partition("/")[2])
 
 
-@cache
 def _has_tracepoint(name: str) -> bool:
-    return b"\0btf_trace_%s\0" % name.encode() in _KERNEL_BTF.read_bytes()
+    return _has_function(f"btf_trace_{name}")
+
+
+@cache
+def _has_function(name: str) -> bool:
+    """Whether the kernel's BTF has this name: the table is strings between NULs."""
+    return b"\0%s\0" % name.encode() in _KERNEL_BTF.read_bytes()
 
 
 def _wanted(path: Path) -> set[str]:
@@ -173,11 +182,16 @@ class Sensor:
         cut_short = (pins / NEXT).is_dir()  # two generations of programs: no name is wrong
         damage = () if cut_short else tuple(recover(pins, MAPS))
         if _attached(pins, path, wanted):
-            return cls(pins, path, Opening(resumed=True, damage=damage))
+            return cls(pins, path, Opening(resumed=True, damage=damage)).taught()
         if not fresh and _same_object(pins, path):
             damage += _gone(pins, wanted)
         done = _install(pins, path, wanted)
-        return cls(pins, path, Opening(fresh=fresh, handover=done, damage=damage))
+        return cls(pins, path, Opening(fresh=fresh, handover=done, damage=damage)).taught()
+
+    def taught(self) -> Sensor:
+        """Itself, once the kernel knows what files are by the ends of their names."""
+        classes.teach(self.maps["suffix_classes"], self.schema)
+        return self
 
     def adopt(self) -> int:
         """Tags running threads and sockets of all members; returns how many threads changed.
@@ -270,7 +284,8 @@ def _opened(path: Path, wanted: set[str]) -> libbpf.Object:
     types = schema.load(path)
     low, high = (int(port) for port in _PORT_RANGE.read_text().split())
     settings = opened.initial_value(_rodata(opened))
-    for name, value in (("ephemeral_low", low), ("ephemeral_high", high)):
+    chosen = {"ephemeral_low": low, "ephemeral_high": high, "typed_reads": _has_function(_CAST)}
+    for name, value in chosen.items():
         offset, size = types.variable(".rodata", name)
         settings[offset : offset + size] = list(value.to_bytes(size, "little"))
     for program in set(opened.programs) - wanted:

@@ -1,19 +1,21 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR MIT */
-/* One EVENT_MAPPING per executable file, and one per way of making memory executable.
+/* One EVENT_MAPPING per executable file, and one per way of making memory executable; and one
+ * per weights file that is mapped to be read, of which no read(2) will ever tell.
  *
- * Called from sys_exit for mmap(2) with PROT_EXEC and for mprotect(2) that adds it. The
- * loader's own first mappings are part of execve and belong to EVENT_EXEC. What lies at an
+ * Called from sys_exit for mmap(2) of a file or with PROT_EXEC, and for mprotect(2) that
+ * adds it. The loader's own first mappings are part of execve and belong to EVENT_EXEC. What lies at an
  * address that mprotect(2) names is looked up from Linux 5.17 on (kernel commit 7c7e3d31e785);
  * before, it counts as memory without a file.
  */
-#include "path.bpf.h"
+#include "file_classes.bpf.h"
 
 #define MAP_ANONYMOUS_BIT 0x20
-#define MAP_SHARED_BIT 0x1
+#define MAP_SHARED_BIT 0x1 /* and of MAP_SHARED_VALIDATE */
 #define VM_WRITE_BIT 0x2
 #define VM_SHARED_BIT 0x8
 #define ACCESS_CHANGED 1 /* beside 0 and FLAG_ANONYMOUS in a key's access */
 #define CALL_MMAP_NUMBER 9
+#define PROT_EXEC_BIT 0x4
 
 static __always_inline struct mapping_event *mapping_reserve(struct task_state *state,
 							     struct task_struct *task,
@@ -30,32 +32,42 @@ static __always_inline struct mapping_event *mapping_reserve(struct task_state *
 	return event;
 }
 
-__noinline int memory_mapped(__u64 address, __u32 prot, __u32 map_flags, __u32 fd)
+/* Of a file that is mapped to be executed and to be read, each is told. */
+static __always_inline void mapping_key_fill(struct seen_key *key, struct file *file, __u32 prot)
+{
+	struct inode *inode = BPF_CORE_READ(file, f_inode);
+
+	key->access = prot & PROT_EXEC_BIT ? 0 : FLAG_READ;
+	key->first = BPF_CORE_READ(inode, i_ino);
+	key->dev = BPF_CORE_READ(inode, i_sb, s_dev);
+	key->generation = BPF_CORE_READ(inode, i_generation);
+}
+
+__noinline int memory_mapped(__u64 address, __u64 length, __u32 prot, __u32 map_flags, __u32 fd)
 {
 	struct task_struct *task = bpf_get_current_task_btf();
 	struct task_state *state = task_watched(task);
-	struct seen_key key = {.kind = EVENT_MAPPING};
+	struct seen_key key = {.kind = EVENT_MAPPING, .access = FLAG_ANONYMOUS};
 	struct mapping_event *event;
 	struct file *file = NULL;
-	struct inode *inode;
+	__u32 class = FILE_OTHER;
 
 	if (!state)
 		return 0;
 	key.workload = state->workload;
 	key.role = state->role;
-	key.access = FLAG_ANONYMOUS;
 	if (!(map_flags & MAP_ANONYMOUS_BIT)) {
 		file = file_of(task, fd);
 		if (!file) {
 			loss_count(state->workload, LOSS_READ_FAULT);
 			return 0;
 		}
-		inode = BPF_CORE_READ(file, f_inode);
-		key.access = 0;
-		key.first = BPF_CORE_READ(inode, i_ino);
-		key.dev = BPF_CORE_READ(inode, i_sb, s_dev);
-		key.generation = BPF_CORE_READ(inode, i_generation);
+		class = file_class((__u64)file);
+		class_add(state->workload, class, FILE_MAPPED, length);
+		mapping_key_fill(&key, file, prot);
 	}
+	if (!(prot & PROT_EXEC_BIT) && class != FILE_WEIGHTS)
+		return 0;
 	if (!seen_first(&key))
 		return 0;
 	event = mapping_reserve(state, task, address, prot, CALL_MMAP_NUMBER);

@@ -66,6 +66,30 @@ struct {
 	__type(value, __u64);
 } file_bytes __weak SEC(".maps");
 
+/* enum file_class by file. The least recently used goes first: it is guessed anew when needed. */
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, 16384);
+	__type(key, struct file_key);
+	__type(value, __u32);
+} file_classes __weak SEC(".maps");
+
+/* enum file_class by the end of a name; written by the agent, once. */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 512);
+	__type(key, struct file_suffix);
+	__type(value, __u32);
+} suffix_classes __weak SEC(".maps");
+
+/* Whom a file belongs to that nobody else has to open: weights and shared memory. By the agent. */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 8192);
+	__type(key, struct file_key);
+	__type(value, struct file_holders);
+} held_files __weak SEC(".maps");
+
 struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
 	__uint(max_entries, MAX_WORKLOADS *PEER_CLASS_MAX *FLOW_MAX);

@@ -8,10 +8,10 @@
  * request tags them. Linux 5.19 or later for results; submission is seen from 5.15.
  */
 #include "compat.bpf.h"
-#include "path.bpf.h"
-#include "subjects.bpf.h"
+#include "file_classes.bpf.h"
 
-#define REQ_CQE_SKIP_BIT (1ULL << 6) /* REQ_F_CQE_SKIP: success is not posted, so not completed */
+#define REQ_CQE_SKIP_BIT (1ULL << 6)   /* REQ_F_CQE_SKIP: success is not posted, so not completed */
+#define SPLICE_FD_FIXED_BIT (1U << 31) /* SPLICE_F_FD_IN_FIXED */
 #define NAME_WORDS (PATH_BYTES / 8)
 
 enum ring_operation {
@@ -172,11 +172,55 @@ int BPF_PROG(on_ring_submit_sqe, void *first, void *second)
 	return request_submitted(ring_request(first, second));
 }
 
+/* splice's other end, where its descriptor is one of the process and not of the ring. */
+static __always_inline struct file *splice_source(struct task_struct *task, struct io_kiocb *req)
+{
+	struct io_splice *splice = (struct io_splice *)req;
+
+	if (BPF_CORE_READ(splice, flags) & SPLICE_FD_FIXED_BIT)
+		return NULL;
+	return file_of(task, ring_splice_source(splice));
+}
+
+static __noinline int bytes_completed(__u64 request, __u32 workload, __u32 operation, __u32 bytes)
+{
+	struct io_kiocb *req = (void *)request;
+	struct file *file = BPF_CORE_READ(req, file);
+	__u32 class = file_class((__u64)file);
+
+	switch (operation) {
+	case RING_READV:
+	case RING_READ_FIXED:
+	case RING_READ:
+	case RING_RECVMSG:
+	case RING_RECV:
+		total_add(workload, COUNT_READ_BYTES, bytes);
+		class_add(workload, class, FILE_READ, bytes);
+		break;
+	case RING_SPLICE:
+		file = splice_source(bpf_get_current_task_btf(), req);
+		class_add(workload, file_class((__u64)file), FILE_READ, bytes);
+		/* fall through */
+	case RING_WRITEV:
+	case RING_WRITE_FIXED:
+	case RING_WRITE:
+	case RING_SENDMSG:
+	case RING_SEND:
+	case RING_SEND_ZC:
+	case RING_SENDMSG_ZC:
+		total_add(workload, COUNT_WRITE_BYTES, bytes);
+		class_add(workload, class, FILE_WRITTEN, bytes);
+		break;
+	}
+	return 0;
+}
+
 SEC("tp_btf/io_uring_complete")
 int BPF_PROG(on_ring_complete, void *ring, void *request)
 {
 	struct io_kiocb *req = request;
 	struct task_state *state;
+	__u8 operation;
 	__s32 result;
 
 	if (!ring_results_are_told(req))
@@ -184,14 +228,19 @@ int BPF_PROG(on_ring_complete, void *ring, void *request)
 	if (!req) /* one of several completions of one request */
 		return 0;
 	state = ring_state(bpf_get_current_task_btf());
+	result = BPF_CORE_READ(req, cqe.res);
+	operation = BPF_CORE_READ(req, opcode);
+	if (is_open(operation) && result >= 0 && !open_is_hidden(req)) {
+		if (state)
+			file_opened(result, RING_CALL + RING_OPENAT);
+		else
+			stranger_opened(result, RING_CALL + RING_OPENAT);
+	}
 	if (!state)
 		return 0;
-	result = BPF_CORE_READ(req, cqe.res);
-	switch (BPF_CORE_READ(req, opcode)) {
+	switch (operation) {
 	case RING_OPENAT:
 	case RING_OPENAT2:
-		if (result >= 0 && !open_is_hidden(req))
-			file_opened(result, RING_CALL + RING_OPENAT);
 		break;
 	case RING_ACCEPT:
 		if (result >= 0)
@@ -208,25 +257,9 @@ int BPF_PROG(on_ring_complete, void *ring, void *request)
 		if (!result)
 			socket_listens((__u64)BPF_CORE_READ(req, file));
 		break;
-	case RING_READV:
-	case RING_READ_FIXED:
-	case RING_READ:
-	case RING_RECVMSG:
-	case RING_RECV:
+	default:
 		if (result > 0)
-			total_add(state->workload, COUNT_READ_BYTES, result);
-		break;
-	case RING_WRITEV:
-	case RING_WRITE_FIXED:
-	case RING_WRITE:
-	case RING_SENDMSG:
-	case RING_SEND:
-	case RING_SPLICE:
-	case RING_SEND_ZC:
-	case RING_SENDMSG_ZC:
-		if (result > 0)
-			total_add(state->workload, COUNT_WRITE_BYTES, result);
-		break;
+			bytes_completed((__u64)req, state->workload, operation, result);
 	}
 	return 0;
 }

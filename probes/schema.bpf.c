@@ -35,6 +35,7 @@ struct schema {
 	struct name_event name_event;
 	struct syscall_event syscall_event;
 	struct change_event change_event;
+	struct stranger_event stranger_event;
 	struct title_event title_event;
 	struct privilege_event privilege_event;
 	struct shared_event shared_event;
@@ -49,6 +50,8 @@ struct schema {
 	struct socket_state socket_state;
 	struct upload_key upload_key;
 	struct file_key file_key;
+	struct file_suffix file_suffix;
+	struct file_holders file_holders;
 	struct meta meta;
 };
 

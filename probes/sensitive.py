@@ -51,5 +51,10 @@ def clear(sensitive: BpfMap) -> None:
 def _key(schema: Schema, found: os.stat_result) -> bytes:
     key = np.zeros(1, schema.dtype("file_key"))
     key["ino"] = found.st_ino
-    key["dev"] = os.major(found.st_dev) << _MINOR_BITS | os.minor(found.st_dev)
+    key["dev"] = kernel_device(found.st_dev)
     return key.tobytes()
+
+
+def kernel_device(device: int) -> int:
+    """A device's number as the kernel has it inside, from what stat(2) tells."""
+    return os.major(device) << _MINOR_BITS | os.minor(device)

@@ -2,18 +2,20 @@
 /* Every system call of a watched task: counted exactly, as the newest of seven.
  *
  * Hook: sys_exit alone. A call that never returns (exit) is counted by
- * processes.bpf.c. A task that nobody watches costs one task-storage look-up.
+ * processes.bpf.c. A task that nobody watches costs one task-storage look-up, and when it
+ * opens a file, one look-up of that file.
  * Linux 5.11 or later (task storage in tracing programs).
  */
 #include "record.bpf.h"
 #include "foreign.bpf.h"
 #include "grams.bpf.h"
-#include "subjects.bpf.h"
+#include "file_classes.bpf.h"
 #include "syscalls.bpf.h"
 
 #define PROT_READ_BIT 0x1
 #define PROT_EXEC_BIT 0x4
 #define READ_IMPLIES_EXEC_BIT 0x0400000
+#define MAP_ANONYMOUS_BIT 0x20
 #define RT_SIGRETURN_NUMBER 15
 #define SIGSTOP_NUMBER 19
 #define SHMGET_NUMBER 29
@@ -33,6 +35,15 @@ static __always_inline __u32 call_number(struct task_struct *task, struct pt_reg
 	if (number < 0 || number >= SYSCALL_FOREIGN) /* x32, or a number no kernel has */
 		return SYSCALL_FOREIGN;
 	return number;
+}
+
+/* All that is asked of a call that nobody watches. */
+static __always_inline int call_opens(struct task_struct *task, struct pt_regs *regs)
+{
+	__u64 number = regs->orig_ax;
+
+	return number < SYSCALL_FOREIGN && call_class[number] == CALL_OPEN &&
+	       !(task->thread_info.status & TS_COMPAT_BIT);
 }
 
 static __noinline void call_sensitive(struct task_struct *task, struct task_state *state,
@@ -77,27 +88,69 @@ static __always_inline __u32 executable_bits(struct task_struct *task)
 							 : PROT_EXEC_BIT;
 }
 
+/* Bytes of a call that moves them between two descriptors. */
+static __always_inline void bytes_copied(__u32 workload, __u32 in, __u32 out, long bytes)
+{
+	if (bytes <= 0)
+		return;
+	total_add(workload, COUNT_WRITE_BYTES, bytes);
+	fd_moved(workload, in, FILE_READ, bytes);
+	fd_moved(workload, out, FILE_WRITTEN, bytes);
+}
+
+static __always_inline void bytes_moved(__u32 workload, __u32 class, __u32 fd, long bytes)
+{
+	if (bytes <= 0)
+		return;
+	switch (class) {
+	case CALL_READ:
+		total_add(workload, COUNT_READ_BYTES, bytes);
+		fd_moved(workload, fd, FILE_READ, bytes);
+		break;
+	case CALL_WRITE:
+		total_add(workload, COUNT_WRITE_BYTES, bytes);
+		fd_moved(workload, fd, FILE_WRITTEN, bytes);
+		break;
+	case CALL_RECEIVE:
+		total_add(workload, COUNT_READ_BYTES, bytes);
+		class_add(workload, FILE_SOCKET, FILE_READ, bytes);
+		break;
+	case CALL_SEND:
+	case CALL_SENDMSG:
+		total_add(workload, COUNT_WRITE_BYTES, bytes);
+		class_add(workload, FILE_SOCKET, FILE_WRITTEN, bytes);
+		break;
+	}
+}
+
 static __always_inline void call_dispatch(struct task_struct *task, struct task_state *state,
 					  struct pt_regs *regs, long ret, __u32 number)
 {
-	switch (call_class[number & 511]) {
+	__u32 class = call_class[number & 511];
+
+	switch (class) {
 	case CALL_READ:
-		if (ret > 0)
-			total_add(state->workload, COUNT_READ_BYTES, ret);
-		break;
 	case CALL_WRITE:
+	case CALL_RECEIVE:
+		bytes_moved(state->workload, class, regs->di, ret);
+		break;
+	case CALL_COPY_FILE:
+		bytes_copied(state->workload, regs->si, regs->di, ret);
+		break;
+	case CALL_SPLICE:
+		bytes_copied(state->workload, regs->di, regs->dx, ret);
+		break;
+	case CALL_LIST:
 		if (ret > 0)
-			total_add(state->workload, COUNT_WRITE_BYTES, ret);
+			directory_listed(regs->di, number);
 		break;
 	case CALL_SEND:
-		if (ret > 0)
-			total_add(state->workload, COUNT_WRITE_BYTES, ret);
+		bytes_moved(state->workload, class, regs->di, ret);
 		if (ret >= 0 && regs->r8)
 			unix_sent(regs->r8, regs->r9);
 		break;
 	case CALL_SENDMSG:
-		if (ret > 0)
-			total_add(state->workload, COUNT_WRITE_BYTES, ret);
+		bytes_moved(state->workload, class, regs->di, ret);
 		if (ret >= 0)
 			unix_message_sent(regs->si);
 		break;
@@ -111,7 +164,7 @@ static __always_inline void call_dispatch(struct task_struct *task, struct task_
 	case CALL_BIND:
 	case CALL_LISTEN:
 		if (!ret)
-			descriptor_opened(regs->di, call_class[number & 511] == CALL_LISTEN);
+			descriptor_opened(regs->di, class == CALL_LISTEN);
 		break;
 	case CALL_OPEN:
 		if (ret >= 0)
@@ -127,7 +180,9 @@ static __always_inline void call_dispatch(struct task_struct *task, struct task_
 		break;
 	case CALL_MMAP:
 		if (ret > 0 && (regs->dx & executable_bits(task)))
-			memory_mapped(ret, regs->dx, regs->r10, regs->r8);
+			memory_mapped(ret, regs->si, regs->dx | PROT_EXEC_BIT, regs->r10, regs->r8);
+		else if (ret > 0 && !(regs->r10 & MAP_ANONYMOUS_BIT))
+			memory_mapped(ret, regs->si, regs->dx, regs->r10, regs->r8);
 		break;
 	case CALL_MPROTECT:
 		if (!ret && (regs->dx & executable_bits(task)))
@@ -166,6 +221,10 @@ static __always_inline int foreign_named(__u32 number)
 		return number == EXECVE_NUMBER || number == EXECVEAT_NUMBER;
 	case CALL_READ:
 	case CALL_WRITE:
+	case CALL_RECEIVE:
+	case CALL_COPY_FILE:
+	case CALL_SPLICE:
+	case CALL_LIST:
 	case CALL_MMAP:
 	case CALL_MPROTECT:
 		return 0;
@@ -197,8 +256,11 @@ int BPF_PROG(on_sys_exit, struct pt_regs *regs, long ret)
 	struct task_state *state = task_watched(task);
 	__u32 number;
 
-	if (!state)
+	if (!state) {
+		if (call_opens(task, regs) && ret >= 0)
+			stranger_opened(ret, regs->orig_ax);
 		return 0;
+	}
 	number = call_number(task, regs);
 	gram_count(state, number);
 	total_add(state->workload, COUNT_SYSCALLS, 1);

@@ -9,6 +9,10 @@ enum call_class {
 	CALL_PLAIN = 0,
 	CALL_READ,
 	CALL_WRITE,
+	CALL_RECEIVE,
+	CALL_COPY_FILE,
+	CALL_SPLICE,
+	CALL_LIST,
 	CALL_OPEN,
 	CALL_CONNECT,
 	CALL_ACCEPT,
@@ -30,12 +34,14 @@ enum call_class {
 /* clang-format off */
 static const volatile __u8 call_class[512] = {
 	[0] = CALL_READ, [17] = CALL_READ, [19] = CALL_READ,      /* read pread64 readv */
-	[45] = CALL_READ, [47] = CALL_READ, [295] = CALL_READ,    /* recvfrom recvmsg preadv */
-	[327] = CALL_READ,                                        /* preadv2 */
+	[295] = CALL_READ, [327] = CALL_READ,                     /* preadv preadv2 */
+	[45] = CALL_RECEIVE, [47] = CALL_RECEIVE,                 /* recvfrom recvmsg */
 	[1] = CALL_WRITE, [18] = CALL_WRITE, [20] = CALL_WRITE,   /* write pwrite64 writev */
-	[40] = CALL_WRITE, [44] = CALL_SEND, [46] = CALL_SENDMSG, /* sendfile sendto sendmsg */
-	[275] = CALL_WRITE, [296] = CALL_WRITE, [326] = CALL_WRITE, /* splice pwritev copy_file_range */
-	[328] = CALL_WRITE,                                       /* pwritev2 */
+	[296] = CALL_WRITE, [328] = CALL_WRITE,                   /* pwritev pwritev2 */
+	[44] = CALL_SEND, [46] = CALL_SENDMSG,                    /* sendto sendmsg */
+	[40] = CALL_COPY_FILE,                                    /* sendfile: out, in */
+	[275] = CALL_SPLICE, [326] = CALL_SPLICE,                 /* splice copy_file_range: in, -, out */
+	[78] = CALL_LIST, [217] = CALL_LIST,                      /* getdents getdents64 */
 	[2] = CALL_OPEN, [85] = CALL_OPEN, [257] = CALL_OPEN,     /* open creat openat */
 	[304] = CALL_OPEN, [437] = CALL_OPEN,                     /* open_by_handle_at openat2 */
 	[29] = CALL_SHARED, [30] = CALL_SHARED,                   /* shmget shmat */

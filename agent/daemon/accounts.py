@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 _CALL_MASK: Final = 511  # GRAM_BITS of a word: its newest call, plus one
 _EXIT: Final = 60 + 1  # is no call that returns: counted in sequences alone
 _OF_RECORDS: Final = ("taken_by_another", stages.UNEXPLAINED, "rejected", "failed", "not_judged")
+_OF_ITEMS: Final = ("of_no_workload", "not_judged", "strangers")
 _SETTLE_LOOKS: Final = 16
 
 
@@ -110,7 +111,7 @@ class Accounts:
         return stages.decode(self.read, self.decoded, rejected, self.lost["failed"])
 
     def _items(self) -> Stage:
-        lost = {reason: self.lost[reason] for reason in ("of_no_workload", "not_judged")}
+        lost = {reason: self.lost[reason] for reason in _OF_ITEMS}
         return stages.items(self.sightings, self.went, lost)
 
     def _store(self) -> Stage:

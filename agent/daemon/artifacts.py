@@ -21,6 +21,8 @@ _ACCESS: Final[dict[str, Literal["read", "write", "map"]]] = {
     "file": "read",
     "write": "write",
     "library": "map",
+    "model": "map",
+    "stranger": "read",
 }
 _MINOR_BITS: Final = 20  # of a device number inside the kernel, include/linux/kdev_t.h
 
@@ -57,15 +59,18 @@ class Artifacts:
 
     def _note(self, sighting: Sighting, workload: str) -> None:
         device, inode = sighting.inode
+        outside = sighting.kind == "stranger"
+        written = outside and "written" in sighting.marks
         try:
             if self._ledger is None:
                 self._ledger = Ledger.open(self._path)
             self._ledger.note(
                 path=sighting.item,
-                access=_ACCESS[sighting.kind],
+                access="write" if written else _ACCESS[sighting.kind],
                 time_ns=sighting.time_ns + self._offset_ns,
-                workload=workload,
+                workload="" if outside else workload,
                 pid=sighting.pid,
+                exe=sighting.exe,
                 device=os.makedev(device >> _MINOR_BITS, device & ((1 << _MINOR_BITS) - 1)),
                 inode=inode,
             )

@@ -20,6 +20,7 @@ from agent.daemon.fitting import Fitter
 from agent.daemon.handlers import Handlers
 from agent.daemon.hands import Hands
 from agent.daemon.health import Health
+from agent.daemon.holdings import Holdings
 from agent.daemon.lineage import Lineage
 from agent.daemon.looks import Looks
 from agent.daemon.loop import Loop
@@ -33,6 +34,7 @@ from agent.daemon.seen import Seen
 from agent.daemon.selftest import SelfTest
 from agent.daemon.sight import LOOK_S
 from agent.daemon.status import Status
+from agent.daemon.strangers import Strangers
 from agent.daemon.verdicts import Origin
 from agent.daemon.watcher import Watcher, judge_settings
 from agent.daemon.windows import Windows, phase_of
@@ -113,13 +115,13 @@ class Daemon:
         self.windows = Windows(self.membership)
         self.seen = Seen(sensor)
         self.lineage = Lineage()
+        self.strangers = Strangers(Holdings(sensor), self.lineage, self.registry, self.seen)
         self.devices = Devices()
         self.baselines = BaselineFiles(settings.paths.state)
         self.fitter = Fitter()
         switch = PinnedSwitch.open(settings.paths.pins, sensor.schema)
         guard = Guard(frozenset({os.getpid()}))
-        limits = settings.response
-        breaker = Breaker(limits.breaker_count, limits.breaker_minutes * 60)
+        breaker = Breaker(settings.response.breaker_count, settings.response.breaker_minutes * 60)
         self.containments = Containments(settings.paths.state, switch, guard, breaker)
         preserve = partial(_preserve, settings, switch)
         self.hands = Hands(settings, self.containments, self.loop.post, preserve)
@@ -258,7 +260,8 @@ class Daemon:
             taken += len(batch)
             self.router.take(batch)
             self.sensor.ring.advance()
-        if self.router.unwatched_exec and self.looks.affordable:
+        wanted = self.router.unwatched_exec or self.strangers.wait
+        if wanted and self.looks.affordable:
             self.scan()
         return taken
 
@@ -271,7 +274,7 @@ class Daemon:
 
     def scan(self) -> None:
         """Look for workloads, and watch the new ones."""
-        self.router.unwatched_exec = False
+        self.router.unwatched_exec, looked_s = False, time.monotonic()
         with self.looks.look() as table:
             self.registry.refresh(table, never=(os.getpid(), os.getppid()))
         for found in self.registry.workloads.values():
@@ -281,6 +284,7 @@ class Daemon:
                 # Its first records come before its first window: they are judged as a start, too.
                 self.watchers[found.name].judge.phase = Phase.STARTUP
         self._look_at_images(table)
+        self.router.met(looked_s)
 
     def _look_at_images(self, table: ProcessTable) -> None:
         for found in self.registry.workloads.values():
@@ -303,6 +307,7 @@ class Daemon:
         )
         origin = Origin(self.settings.host, found.name, found.engine, self.offset_ns)
         self.lineage.learn_table(table, found.pids)
+        self.strangers.holdings.adopt(filter(None, map(table.get, found.pids)), found.id)
         self.watchers[found.name] = Watcher(
             found, judge, self.settings, self.hands, self.lineage, origin, self.tell,
             self._window_start_ns, self.tap, Catcher(self.symbols),

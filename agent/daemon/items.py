@@ -1,11 +1,13 @@
 """Sightings of the collectors as items for the detectors: the two rooms do not know each other."""
 
+import re
 from typing import Final
 
+from agent.daemon.classes import is_shared_memory
 from agent.daemon.lineage import Lineage
 from collectors.sightings import Sighting
 from detectors.names import disguise
-from detectors.window import Item, ItemKind
+from detectors.window import Item, ItemKind, stranger
 from probes import syscalls
 
 _DENIED: Final = "denied"
@@ -14,15 +16,19 @@ _EXIT: Final = "exit"
 _FOREIGN: Final = 510
 """As SYSCALL_FOREIGN: which 64-bit call it stands for is not known."""
 _TOLD_ENDS: Final = frozenset({"crash", "oom"})
+_STRANGER: Final = "stranger"
+_INTERPRETER: Final = re.compile(r"/(?:python|perl|ruby|node|java|lua|php|(?:ba|da|z|k|)sh)[\d.]*$")
 _KINDS: Final = {
     "exec": ItemKind.EXEC,
     "image": ItemKind.EXEC,
     "file": ItemKind.FILE,
     "write": ItemKind.WRITE,
     "library": ItemKind.LIBRARY,
+    "model": ItemKind.MODEL,
     "peer": ItemKind.PEER,
     "listen": ItemKind.LISTEN,
     "syscall": ItemKind.SYSCALL,
+    _STRANGER: ItemKind.MODEL,
     _DENIED: ItemKind.PEER,
     _NAME: ItemKind.PEER,
     "probe": ItemKind.PROBE,
@@ -41,6 +47,10 @@ def item_of(sighting: Sighting, role: str, lineage: Lineage) -> Item | None:
     if kind is None or (sighting.kind == _EXIT and not sighting.marks & _TOLD_ENDS):
         return None
     name = _words(sighting)
+    if sighting.kind == _STRANGER:
+        person = lineage.find(sighting.pid, sighting.ppid)
+        role = stranger(person.exe, _script(person.exe, person.cmdline))
+        kind = ItemKind.FILE if is_shared_memory(name) else kind
     exe = name if kind is ItemKind.EXEC else lineage.find(sighting.pid, sighting.ppid).exe
     marks = sighting.marks | _disguise(sighting, exe)
     if sighting.kind == _DENIED:
@@ -76,3 +86,10 @@ def _disguise(sighting: Sighting, exe: str) -> frozenset[str]:
     if sighting.kind in {"exec", "image"} and sighting.arguments:
         return disguise(sighting.arguments[0], "")
     return frozenset()
+
+
+def _script(exe: str, cmdline: tuple[str, ...]) -> str:
+    """What an interpreter was told to run: one script that was learnt excuses no other."""
+    if not _INTERPRETER.search(exe):
+        return ""
+    return next((word for word in cmdline[1:] if not word.startswith("-")), "")

@@ -60,6 +60,17 @@ class Lineage:
             )
         )
 
+    def meet(self, sighting: Sighting) -> None:
+        """Take in who opened another's file. Nothing older of that number is believed.
+
+        The executable is as the kernel told it, the rest from /proc if it still lives.
+        """
+        living = _from_proc(sighting.pid)
+        if living is None or not living.exe.endswith(sighting.exe):
+            words = (sighting.comm,)
+            living = Person(sighting.pid, sighting.ppid, sighting.exe, words, sighting.uid, "")
+        self._put(living)
+
     def find(self, pid: int, ppid: int = 0) -> Person:
         """What is known of a process; a forked child that ran no program is its parent's image."""
         if pid in self._known:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from agent.daemon.inflight import InFlight
@@ -135,7 +136,10 @@ class Router:
         daemon.looks.ran.update(s.pid for s in sightings if s.kind == "exec")
         by_workload: dict[int, list[Sighting]] = defaultdict(list)
         for sighting in sightings:
-            by_workload[sighting.workload].append(sighting)
+            if sighting.kind == "stranger":
+                (went if daemon.strangers.take(sighting) else lost)["strangers"] += 1
+            else:
+                by_workload[sighting.workload].append(sighting)
         unwatched = by_workload.pop(0, [])
         went["unwatched"] += len(unwatched)
         self.unwatched_exec |= any(s.kind == "exec" for s in unwatched)
@@ -152,10 +156,17 @@ class Router:
             else:
                 lost["not_judged"] += len(mine)
 
+    def met(self, looked_s: float) -> None:
+        """Hand on what strangers did before a look at /proc: who they are is known by now."""
+        for name, sighting in self._daemon.strangers.ripe(looked_s):
+            self._judged(self._daemon.watchers[name], [sighting])
+
     def _judged(self, watcher: Watcher, sightings: list[Sighting]) -> bool:
         try:
             watcher.see(sightings, self._daemon.membership.role_of)
             self._daemon.artifacts.see(sightings, watcher.found.name)
+            ordinary = partial(watcher.ordinary, self._daemon.membership.role_of)
+            self._daemon.strangers.holdings.see(sightings, watcher.found.id, ordinary)
         except Exception as error:  # noqa: BLE001 - one record must not blind the agent for good
             log.error("records.failed", error=f"{type(error).__name__}: {error}")
             return False

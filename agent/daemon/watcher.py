@@ -25,7 +25,7 @@ from detectors.assessment import Assessment, BaselineState, Level, NovelItem
 from detectors.baseline import Baseline
 from detectors.judge import Judge
 from detectors.settings import JudgeSettings
-from detectors.window import Item, Window
+from detectors.window import Item, Window, is_stranger
 
 RECENT: Final = 256
 """Sightings kept for the records around a verdict."""
@@ -111,6 +111,12 @@ class Watcher:
         item = item_of(sighting, role_of(sighting.role), self.lineage)
         return item is not None and self.judge.baseline.repertoire.knows(item)
 
+    def ordinary(self, role_of: Callable[[int], str], sighting: Sighting) -> bool:
+        """Whether a sighting is nothing that matters, by what was learned."""
+        item = item_of(sighting, role_of(sighting.role), self.lineage)
+        new = None if item is None else self.judge.assess_item(item)
+        return new is None or new.level < Level.MEDIUM
+
     def _note_key(self, sighting: Sighting, item: Item) -> None:
         """The kernel tells a thing once; what is not learned must be told each time."""
         if self.judge.baseline.state is BaselineState.LEARNING:
@@ -140,7 +146,7 @@ class Watcher:
         decision = decide(
             Evidence(
                 permitted=self.respond,
-                level=assessment.level,
+                level=_own_level(assessment),
                 state=assessment.state,
                 lost=lost,
                 sensitive=any(item.sensitive for item in assessment.novel),
@@ -233,6 +239,15 @@ class Watcher:
             if pending is not None:
                 pending.then.append(finish)
         finish()
+
+
+def _own_level(assessment: Assessment) -> Level:
+    """What the workload itself earned: holding it stops nobody outside who opens its files."""
+    outside = max((n.level for n in assessment.novel if is_stranger(n.role)), default=Level.INFO)
+    own = max((n.level for n in assessment.novel if not is_stranger(n.role)), default=Level.INFO)
+    if assessment.level > outside or own >= outside:
+        return assessment.level
+    return max(own, min(outside, Level.MEDIUM))
 
 
 def _identity(pid: int) -> ProcessId | None:

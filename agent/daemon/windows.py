@@ -32,6 +32,19 @@ _RATES: Final = {
     "COUNT_CORE_DUMPS": "core_dumps",
     "COUNT_OOM_KILLS": "oom_kills",
     "COUNT_REFUSED": "refused",
+    "COUNT_LISTINGS": "listings",
+}
+_FILE_RATES: Final = {
+    ("FILE_WEIGHTS", "FILE_READ"): "read_weights_bytes",
+    ("FILE_WEIGHTS", "FILE_MAPPED"): "mapped_weights_bytes",
+    ("FILE_CODE", "FILE_READ"): "read_code_bytes",
+    ("FILE_SECRET", "FILE_READ"): "read_secret_bytes",
+    ("FILE_OTHER", "FILE_READ"): "read_data_bytes",
+    ("FILE_WEIGHTS", "FILE_WRITTEN"): "written_weights_bytes",
+    ("FILE_CODE", "FILE_WRITTEN"): "written_code_bytes",
+    ("FILE_LOG", "FILE_WRITTEN"): "written_log_bytes",
+    ("FILE_TEMP", "FILE_WRITTEN"): "written_temp_bytes",
+    ("FILE_OTHER", "FILE_WRITTEN"): "written_data_bytes",
 }
 SETTLE_S: Final = 5.0
 """A server is in start-up until it listens and its newest root is this old."""
@@ -49,6 +62,11 @@ class Windows:
         self._membership = membership
         self._flows = Flows.of(schema)
         self._counters = {n: i for n, i in schema.enum("counter").items() if n in _RATES}
+        classes, directions = schema.enum("file_class"), schema.enum("file_direction")
+        self._file_rates = {
+            name: classes[of] * directions["FILE_DIRECTION_MAX"] + directions[how]
+            for (of, how), name in _FILE_RATES.items()
+        }
         self._reasons = {
             name.removeprefix("LOSS_").lower(): i
             for name, i in schema.enum("loss_reason").items()
@@ -75,6 +93,9 @@ class Windows:
         totals = counts.named(counts.totals, self._counters, found.id)
         features = {_RATES[name]: count / length_s for name, count in totals.items()}
         features |= self._flows.readings(counts, found.id, length_s)
+        moved = counts.file_bytes[found.id]
+        features |= {name: int(moved[at]) / length_s for name, at in self._file_rates.items()}
+        features["new_directories"] = float(sum("listed" in item.marks for item in items))
         mine = counts.grams[counts.grams["workload"] == found.id]
         features["distinct_grams"] = float(len(mine))
         return Window(

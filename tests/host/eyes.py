@@ -18,6 +18,7 @@ from collectors.counters import Counters
 from collectors.records import Records
 from collectors.sightings import Sighting
 from probes.loader import Sensor
+from probes.sensitive import kernel_device
 from tests.host import nets
 
 LIMIT_S: Final = 20.0
@@ -40,6 +41,7 @@ class Seen:
     words: Counter[int] = field(default_factory=Counter)
     traffic: Counter[tuple[str, str]] = field(default_factory=Counter)
     connections: Counter[tuple[str, str]] = field(default_factory=Counter)
+    moved: Counter[str] = field(default_factory=Counter)
     output: str = ""
 
     @property
@@ -138,6 +140,13 @@ class Eyes:
         self.counters = Counters(sensor, work / "run")
         self._totals = sensor.schema.enum("counter")
         self._losses = sensor.schema.enum("loss_reason")
+        ways = ("read", "written", "mapped")  # in the order of enum file_direction
+        self._moved = [
+            f"{way} {name.removeprefix('FILE_').lower()}"
+            for name in sensor.schema.enum("file_class")
+            if name != "FILE_CLASS_MAX"
+            for way in ways
+        ]
         self._last = 0
         self._seen: dict[int, Seen] = {}
 
@@ -160,6 +169,16 @@ class Eyes:
         entry["until_ns"] = until_ns
         self.sensor.maps["contained"].set(number.to_bytes(4, "little"), entry.tobytes())
 
+    def hold(self, path: Path, *numbers: int) -> None:
+        """Note whose file this is, as the agent does."""
+        found = path.stat()
+        key = np.zeros(1, self.sensor.schema.dtype("file_key"))
+        key["ino"], key["dev"] = found.st_ino, kernel_device(found.st_dev)
+        value = np.zeros(1, self.sensor.schema.dtype("file_holders"))
+        for number in numbers:
+            value["workloads"][0, number // 64] |= 1 << (number % 64)
+        self.sensor.maps["held_files"].set(key.tobytes(), value.tobytes())
+
     def seen(self, number: int) -> Seen:
         """Read everything, return what is one workload's."""
         while self.sensor.ring.waiting:  # a record another processor is still writing is waited for
@@ -172,6 +191,8 @@ class Eyes:
             self._of(at).losses.update(counts.named(counts.losses, self._losses, at))
             self._of(at).traffic.update(self._flows(counts.peer_bytes[at]))
             self._of(at).connections.update(self._flows(counts.peer_connections[at]))
+            for name, amount in zip(self._moved, counts.file_bytes[at], strict=True):
+                self._of(at).moved[name] += int(amount)
         for gram in counts.grams:
             self._of(int(gram["workload"])).words[int(gram["word"])] += int(gram["count"])
         return self._of(number)

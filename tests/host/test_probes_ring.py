@@ -1,13 +1,14 @@
 """io_uring is no way around the probes: each operation is seen, by whoever carries it out."""
 
 import socket
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from probes import syscalls
-from tests.host.eyes import Eyes, Seen
+from tests.host.eyes import RINGS, Eyes, Seen
 
 ENABLED = Path("/proc/sys/kernel/io_uring_disabled")
 PREFIX = "ring"
@@ -49,6 +50,8 @@ def test_bytes_are_counted(seen: tuple[Seen, Path, int]) -> None:
     written, sent, read = 1009, 1009, 1009
     assert what.totals["COUNT_READ_BYTES"] - len("go\n") == read
     assert what.totals["COUNT_WRITE_BYTES"] == written + sent
+    assert (what.moved["written temp"], what.moved["read temp"]) == (written, read)
+    assert what.moved["written socket"] == sent
 
 
 def test_each_operation_is_told_once_by_name(seen: tuple[Seen, Path, int]) -> None:
@@ -78,3 +81,16 @@ def test_the_names_of_operations_begin_where_the_kernel_side_numbers_them(eyes: 
     first = eyes.sensor.schema.limit("RING_CALL")
     assert syscalls.name(first) == "io_uring:nop"
     assert syscalls.number("io_uring:nop") == first
+
+
+def test_a_ring_opens_nothing_of_a_workload_unseen(eyes: Eyes, tmp_path: Path) -> None:
+    path, holder = tmp_path / f"{PREFIX}-out", eyes.workload()
+    path.touch()
+    eyes.hold(path, holder)
+    words = (RINGS, tmp_path / PREFIX, "0", "plain")
+    subprocess.run(words, input="go\n", text=True, check=True, capture_output=True)
+    told = [s for s in eyes.seen(holder).sightings if s.kind == "stranger"]
+    assert [(s.item, Path(s.exe).name, "written" in s.marks) for s in told] == [
+        (str(path), "rings", True),
+        (str(path), "rings", False),
+    ]

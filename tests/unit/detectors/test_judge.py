@@ -10,7 +10,7 @@ from detectors.assessment import BaselineState, Level
 from detectors.baseline import Baseline, difference
 from detectors.errors import BaselineCorruptError, LifeError
 from detectors.judge import Judge
-from detectors.window import Item, ItemKind, Phase, Upload
+from detectors.window import Item, ItemKind, Phase, Upload, stranger
 from tests.unit.detectors.factory import (
     ATTACK,
     MODEL,
@@ -284,6 +284,22 @@ def test_known_peers_that_go_away_together_are_no_search(judge: Judge) -> None:
     found = judge.assess_items(gone)
     assert found is not None
     assert found.level is Level.INFO
+
+
+def test_an_outsider_is_told_as_one_and_is_no_step_of_the_workload(judge: Judge) -> None:
+    role = stranger("/usr/bin/cat")
+    cat = replace(item("model", MODEL, role=role, marks=("stranger",)), exe="/usr/bin/cat", pid=9)
+    odd = item("file", "/mnt/odd", at_s=60.2)
+    told = judge.observe(window(60, replace(cat, time_ns=round(60.1e9)), odd))
+    assert told.level is Level.HIGH
+    assert told.summary.startswith(
+        f"/usr/bin/cat (pid 9), which does not belong to embedder, opened the model {MODEL}: "
+    )
+
+
+def test_listing_the_homes_of_others_is_a_search(judge: Judge) -> None:
+    homes = [item("file", f"/home/u{c}/", marks=("listed",), at_s=60.1) for c in "abcdefghi"]
+    assert judge.observe(window(60, *homes)).level is Level.HIGH
 
 
 def test_files_of_many_places_within_seconds_are_a_search(judge: Judge) -> None:

@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 from detectors import novelty
 from detectors.assessment import Level
 from detectors.repertoire import Repertoire, key_of
-from detectors.window import ItemKind, Phase
-from tests.unit.detectors.factory import EXE, USUAL, item
+from detectors.window import Item, ItemKind, Phase, stranger
+from tests.unit.detectors.factory import EXE, MODEL, USUAL, item
 
 ATTACKS = [
     ("exec", "/bin/sh", Level.CRITICAL),
@@ -198,6 +198,30 @@ def test_learnt_secret_is_ordinary_for_its_role_only(known: Repertoire) -> None:
     assert found.level is Level.CRITICAL
 
 
+@pytest.mark.parametrize(
+    "path",
+    ["/srv/models/", "/srv/models/digits/", "/srv/models/digits/v1/", "/tmp/", "/proc/77/fd/"],
+)
+def test_a_server_may_look_into_what_is_around_its_files(known: Repertoire, path: str) -> None:
+    found = novelty.assess(item("file", path, marks=("listed",)), known)
+    assert found is not None
+    assert found.level is Level.INFO
+
+
+@pytest.mark.parametrize("path", ["/home/", "/home/anna/", "/root/", "/srv/", "/", "/mnt/data/"])
+def test_looking_into_other_places_is_told(known: Repertoire, path: str) -> None:
+    found = novelty.assess(item("file", path, marks=("listed",)), known)
+    assert found is not None
+    assert found.level is Level.MEDIUM
+
+
+def test_a_directory_it_was_learnt_to_open_it_may_list(known: Repertoire) -> None:
+    known.add(item("file", "/opt/queue/jobs"))
+    found = novelty.assess(item("file", "/opt/queue/jobs/", marks=("listed",)), known)
+    assert found is not None
+    assert found.level is Level.INFO
+
+
 def test_learnt_program_with_a_socket_as_its_input_is_new(known: Repertoire) -> None:
     found = novelty.assess(item("exec", EXE, marks=("stdio-socket",)), known)
     assert found is not None
@@ -284,3 +308,55 @@ def test_a_strangers_segment_is_not_excused_by_its_own(
     found = novelty.assess(item("file", "sysv shm private", marks=(mark,)), known)
     assert found is not None
     assert found.level is level
+
+
+CAT, BACKUP = stranger("/usr/bin/cat"), stranger("/usr/bin/rsync")
+
+
+def outside(kind: str, path: str, role: str, *marks: str, exe: str = "/usr/bin/cat") -> Item:
+    return Item(ItemKind(kind), path, role, 0, 99, exe, frozenset({"stranger", *marks}))
+
+
+def weight(one: Item, known: Repertoire, phase: Phase = Phase.STEADY) -> Level | None:
+    found = novelty.assess(one, known, phase)
+    return None if found is None else found.level
+
+
+def test_a_stranger_at_weights_or_shared_memory_is_high_in_every_phase(known: Repertoire) -> None:
+    known.add(item("model", MODEL))
+    for phase in Phase:
+        assert weight(outside("model", MODEL, CAT), known, phase) is Level.HIGH
+    assert weight(outside("file", "/dev/shm/psm_ab12cd34", CAT), known) is Level.HIGH
+
+
+def test_a_stranger_that_was_learnt_is_ordinary_and_no_other_is(known: Repertoire) -> None:
+    known.add(outside("model", MODEL, BACKUP))
+    assert weight(outside("model", MODEL, BACKUP), known) is None
+    assert weight(outside("model", MODEL.replace("v1", "w"), BACKUP), known) is Level.LOW
+    assert weight(outside("model", MODEL, BACKUP, "written"), known) is Level.HIGH
+    assert weight(outside("model", MODEL, CAT), known) is Level.HIGH
+
+
+def test_a_stranger_that_was_learnt_is_no_program_of_the_workload(known: Repertoire) -> None:
+    known.add(outside("model", MODEL, CAT))
+    assert weight(item("exec", "/usr/bin/cat"), known) is Level.CRITICAL
+
+
+def test_another_watched_server_at_the_same_weights_is_quiet_if_it_is_the_same_program(
+    known: Repertoire,
+) -> None:
+    twin = outside("model", MODEL, stranger(EXE), "watched", exe=EXE)
+    other = outside(
+        "model", MODEL, stranger("/opt/tritonserver"), "watched", exe="/opt/tritonserver"
+    )
+    known.add(item("file", MODEL))
+    assert weight(twin, known) is Level.LOW
+    assert weight(other, known) is Level.MEDIUM
+
+
+def test_a_learnt_stranger_may_use_shared_memory_under_its_next_random_name(
+    known: Repertoire,
+) -> None:
+    client = stranger("/opt/client")
+    known.add(outside("file", "/dev/shm/psm_ab12cd34", client))
+    assert weight(outside("file", "/dev/shm/psm_ef56ab78", client), known) is None

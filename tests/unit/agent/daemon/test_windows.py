@@ -46,7 +46,9 @@ def counts(types: Schema) -> Counts:
     totals[2, types.enum("counter")["COUNT_SENT_INITIATED"]] = 1_000
     totals[1] = 77
     losses = np.zeros((4, len(types.enum("loss_reason"))), np.uint64)
-    none = np.zeros((4, 0), np.uint64)
+    directions = types.enum("file_direction")
+    files = np.zeros((4, types.enum("file_class")["FILE_CLASS_MAX"] * 3), np.uint64)
+    files[2, types.enum("file_class")["FILE_WEIGHTS"] * 3 + directions["FILE_MAPPED"]] = 4_000
     width = types.enum("peer_class")["PEER_CLASS_MAX"] * types.enum("peer_flow")["FLOW_MAX"]
     traffic, connections = np.zeros((2, 4, width), np.uint64)
     for flow, number in (("FLOW_INITIATED_OUT", 400), ("FLOW_ACCEPTED_OUT", 60)):
@@ -54,7 +56,7 @@ def counts(types: Schema) -> Counts:
         for peer in ("PEER_PUBLIC", "PEER_PRIVATE", "PEER_LINK"):
             row = types.enum("peer_class")[peer] * types.enum("peer_flow")["FLOW_MAX"] + at
             traffic[2, row], connections[2, row] = number, number // 20
-    rest = (none, traffic, connections, np.zeros(8, np.uint64), 0)
+    rest = (files, traffic, connections, np.zeros(8, np.uint64), 0)
     return Counts(np.array(rows, GRAM), totals, losses, *rest)
 
 
@@ -83,6 +85,12 @@ def test_bytes_and_connections_are_told_by_who_opened_them_and_where_to(
     assert found["bytes_in_initiated_public"] == 0.0
     assert (found["connects_public"], found["connects_private"]) == (10.0, 20.0)
     assert found["accepts_public"] == 1.5
+
+
+def test_bytes_by_class_of_file_are_rates_too(windows: Windows, counts: Counts) -> None:
+    window = build(windows, counts)
+    assert window.features["mapped_weights_bytes"] == 2_000.0
+    assert window.features["read_weights_bytes"] == 0.0
 
 
 def test_what_was_not_read_is_absent_and_not_zero(windows: Windows, counts: Counts) -> None:
