@@ -119,8 +119,9 @@ def tell(outcome: Outcome) -> None:
 def write_counts(rows: Sequence[Row]) -> None:
     """Put what was measured into the committed table; series not run keep theirs."""
     kept = counts.read()
-    measured = set(kernels.SERIES) - {kernels.OLDEST}
-    kept.by_series |= {row.series: row.instructions() for row in rows if row.series in measured}
+    fresh = {row.series: row.instructions() for row in rows}
+    known = kept.by_series | fresh
+    kept.by_series = {one: known[one] for one in kernels.SERIES if known.get(one)}
     counts.TABLE.write_text(kept.text())
 
 
