@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from collectors.acts import Acts
+from collectors.changes import Changes
 from collectors.sightings import (
     FILE_STORM,
     Reader,
@@ -71,17 +72,21 @@ class Records:
         self._multipliers = (drawn << np.uint64(16)) | np.uint64(1)  # flags stay in the low bits
         self._prefixes = np.tril(np.full((width + 1, width), 255, np.uint8), -1).view("<u8")
         self._args_kind = kinds["EVENT_ARGS"]
+        self._change_kind = kinds["EVENT_CHANGE"]
+        self._changes = Changes(schema, self.reader, self._directories)
 
     def feed(self, batch: Batch) -> list[Sighting]:
         """Every sighting of a batch, ordered by time."""
         if not len(batch):
             return []
         present = set(np.unique(batch.headers["kind"]).tolist())
-        known = np.isin(batch.headers["kind"], [*self._readers, self._file_kind, self._args_kind])
+        whole = [self._file_kind, self._args_kind, self._change_kind]
+        known = np.isin(batch.headers["kind"], [*self._readers, *whole])
         self.reader.rejected += int(np.count_nonzero(~known))
         self.reader.read += len(batch)
         sightings = [s for kind in present & self._readers.keys() for s in self._read(batch, kind)]
         sightings += self._files(batch.of(self._file_kind, "file_event"))
+        sightings += self._changes.read(batch.of(self._change_kind, "change_event"))
         arguments = batch.of(self._args_kind, "args_event")
         sightings = _with_arguments(sightings, arguments, self._environment)
         return sorted(sightings, key=lambda sighting: sighting.time_ns)

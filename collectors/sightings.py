@@ -37,6 +37,9 @@ class Sighting:
         size: Of a file when it was opened, bytes.
         generation: Of its inode's number, which may have been another file's before.
         exe: Of a stranger: its executable's path, or the end of it.
+        other: The other name of a rename or a link; the new mode, owner or length.
+        given: A path as the process gave it, where the kernel kept none; empty elsewhere.
+        host_path: Where the host has the file, if another path leads there from its root.
     """
 
     kind: str
@@ -61,6 +64,9 @@ class Sighting:
     size: int = 0
     generation: int = 0
     exe: str = ""
+    other: str = ""
+    given: str = ""
+    host_path: str = ""
 
 
 class Reader:

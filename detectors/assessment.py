@@ -61,6 +61,8 @@ class NovelItem:
         exe: Executable of the process that did it.
         level: How serious it is alone.
         marks: Of the item; some make it another thing to be learnt.
+        other: Of the item: the other name, mode, owner or length.
+        host_path: Of the item: where the host has it, if elsewhere.
     """
 
     kind: ItemKind
@@ -75,6 +77,8 @@ class NovelItem:
     exe: str
     level: Level = Level.INFO
     marks: frozenset[str] = frozenset()
+    other: str = ""
+    host_path: str = ""
 
     def as_item(self) -> Item:
         """Return what was seen, without what it means."""
@@ -87,6 +91,8 @@ class NovelItem:
             self.exe,
             self.marks,
             self.count,
+            self.other,
+            self.host_path,
         )
 
 

@@ -8,6 +8,7 @@ from typing import Final
 from detectors import refusals
 from detectors.assessment import BaselineState, FeatureShare, Level, NovelItem, SurprisingGram
 from detectors.baseline import Baseline
+from detectors.changes import change_of
 from detectors.features import FEATURES
 from detectors.novelty import UNASKED
 from detectors.window import ItemKind, is_stranger
@@ -43,6 +44,32 @@ _DEEDS: Final = {
 
 _SPOKEN: Final = frozenset({ItemKind.SYSCALL, ItemKind.PROBE, ItemKind.CAPABILITY})
 
+_CHANGED: Final = {
+    "renamed-from": "renamed {0} to {1}",
+    "renamed-to": "renamed {1} to {0}",
+    "linked-from": "gave {0} the second name {1}",
+    "linked-to": "gave {1} the second name {0}",
+    "symlinked": "made {0} a link to {1}",
+    "removed": "removed {0}",
+    "made-directory": "made the directory {0}",
+    "removed-directory": "removed the directory {0}",
+    "made-node": "made the special file {0}",
+    "truncated-to": "cut {0} to {1} bytes",
+    "mode": "changed the mode of {0} to {1}",
+    "owner": "gave {0} to user {1}",
+    "attribute": "changed an extended attribute of {0}",
+    "times": "set the times of {0}",
+    "mounted": "mounted something at {0}",
+    "unmounted": "unmounted {0}",
+    "flags": "changed the flags of {0}",
+}
+_CHANGED_TO: Final = {
+    "executable": "made {0} executable (mode {1})",
+    "set-id": "made {0} run with its owner's rights (mode {1})",
+    "device": "made the device file {0}",
+    "immutable": "made {0} unchangeable",
+    "file-capabilities": "gave {0} rights of the superuser",
+}
 _MEANINGS: Final = {feature.name: feature.meaning for feature in FEATURES}
 
 
@@ -83,10 +110,11 @@ def summary(
 def _novelty(baseline: Baseline, worth: Sequence[NovelItem]) -> str:
     first = worth[0]
     outside = is_stranger(first.role)
-    worth = [one for one in worth if is_stranger(one.role) is outside]
-    named = [_phrase(one) for one in worth[:MAX_NAMED]]
-    if len(worth) > MAX_NAMED:
-        named.append(f"did {len(worth) - MAX_NAMED} more things it never did")
+    # Both halves of a rename say the same.
+    said = dict.fromkeys(_phrase(one) for one in worth if is_stranger(one.role) is outside)
+    named = list(said)[:MAX_NAMED]
+    if len(said) > MAX_NAMED:
+        named.append(f"did {len(said) - MAX_NAMED} more things it never did")
     deeds = named[0] if len(named) == 1 else ", ".join(named[:-1]) + " and " + named[-1]
     if outside:
         who = f"{first.exe} (pid {first.pid}), which does not belong to {baseline.workload},"
@@ -110,7 +138,16 @@ def _phrase(one: NovelItem) -> str:
             return verb + one.item.removeprefix(prefix)
     if one.kind is ItemKind.PEER and (phrase := refusals.phrase(one.item)):
         return phrase
-    return _VERBS[one.kind].format(one.item)
+    return changed(one) or _VERBS[one.kind].format(one.item)
+
+
+def changed(one: NovelItem) -> str:
+    """Return what was done to a name or an attribute, in words; empty for any other deed."""
+    change = change_of(one.marks)
+    if not change:
+        return ""
+    form = next((form for mark, form in _CHANGED_TO.items() if mark in one.marks), _CHANGED[change])
+    return form.format(one.item, one.other or "another name")
 
 
 def _role(role: str) -> str:

@@ -40,6 +40,7 @@ FEATURES: Final[tuple[Feature, ...]] = (
     Feature("exits", "1/s", "processes ended", follows_load=False),
     Feature("crashes", "1/s", "processes ended by a fatal signal", follows_load=False),
     Feature("opens", "1/s", "files opened", follows_load=True),
+    Feature("changes", "1/s", "names and attributes of files changed", follows_load=True),
     Feature("connects", "1/s", "connections opened", follows_load=False),
     Feature("accepts", "1/s", "connections accepted", follows_load=True),
     Feature("read_bytes", "B/s", "bytes read from files and sockets", follows_load=True),

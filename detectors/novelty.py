@@ -12,6 +12,7 @@ from typing import Final
 
 from detectors import refusals
 from detectors.assessment import Level, NovelItem
+from detectors.changes import change_of, weigh
 from detectors.generalise import (
     EPHEMERAL_PORT_FIRST,
     address_class,
@@ -95,6 +96,8 @@ def assess(item: Item, known: Repertoire, phase: Phase = Phase.STEADY) -> NovelI
         exe=item.exe,
         level=level,
         marks=item.marks,
+        other=item.other,
+        host_path=item.host_path,
     )
 
 
@@ -112,6 +115,8 @@ def _ordinary(item: Item, known: Repertoire) -> Verdict:  # noqa: PLR0911 - one 
             return _program(item, known)
         case ItemKind.FILE | ItemKind.MODEL:
             return _file(item, known)
+        case ItemKind.WRITE if change_of(item.marks):
+            return weigh(item, known, _write(item, known))
         case ItemKind.WRITE:
             return _write(item, known)
         case ItemKind.LIBRARY:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from typing import Final
 
+from detectors.changes import CHANGES
 from detectors.generalise import (
     EPHEMERAL_PORT_FIRST,
     address_class,
@@ -30,6 +31,8 @@ _KEY_MARKS: Final = (
     *("stdio-socket", "memfd", "deleted", "foreign", "anonymous", "mprotect"),
     *("kernel-name", "unlinked", "replaced", "uncaused", "stranger", "other-owner", "executable"),
     *("ld-preload", "ld-audit", "written"),
+    *sorted(CHANGES),
+    *("set-id", "device", "immutable", "file-capabilities", "security-attribute"),
 )
 """What makes the same text another thing."""
 
@@ -38,24 +41,44 @@ def key_of(item: Item) -> tuple[str, bool]:
     """Return the key an item is learnt under, and whether it is sensitive."""
     pid = item.pid if item.item.startswith("/proc/") else 0
     role = item.role if is_stranger(item.role) else ""
-    return _key_of(item.kind, item.item, role, pid, item.marks)
+    led_to = item.other if "symlinked" in item.marks else ""
+    return _key_of(item.kind, item.item, role, pid, item.marks, (led_to, item.host_path))
 
 
 @lru_cache(maxsize=8192)
 def _key_of(
-    kind: ItemKind, text: str, role: str, pid: int, marks: frozenset[str]
+    kind: ItemKind,
+    text: str,
+    role: str,
+    pid: int,
+    marks: frozenset[str],
+    also: tuple[str, str],
 ) -> tuple[str, bool]:
     """Do the work of `key_of` once for things that are asked about in several ways."""
-    item = Item(kind, text, role, 0, pid, marks=marks)
+    item = Item(kind, text, role, 0, pid, marks=marks, other=also[0], host_path=also[1])
     sensitive = sensitivity(item) is not None
     key = generalise(item, sensitive=sensitive)
     told = [mark for mark in _KEY_MARKS if mark in marks]
     return (f"{key} [{','.join(told)}]" if told else key), sensitive
 
 
+def _marked(item: Item) -> str:
+    """Return the key as it would be if the item were of no sensitive class."""
+    told = [mark for mark in _KEY_MARKS if mark in item.marks]
+    return f"{generalise(item, sensitive=False)} [{','.join(told)}]"
+
+
 def folder_of(path: str) -> str:
     """Return the directory part of a path, without a trailing slash."""
     return path.rpartition("/")[0]
+
+
+def _place_of(key: str) -> str:
+    """Return a key's directory with its marks: writes in it say nothing of removals in it."""
+    path, bracket, marks = key.rpartition(" [")
+    if bracket and marks.endswith("]"):
+        return f"{folder_of(path)} [{marks}"
+    return folder_of(key)
 
 
 @dataclass(slots=True)
@@ -103,7 +126,7 @@ class Repertoire:
             return
         known.add(key)
         if kind in _FOLDER_KINDS and not sensitive and _in_folder(key):
-            self._count_folder(role, kind, folder_of(key))
+            self._count_folder(role, kind, _place_of(key))
         elif kind is ItemKind.PEER and not sensitive:
             self._count_port(role, key)
 
@@ -140,7 +163,7 @@ class Repertoire:
             return False
         opened = self.open_folders.get(item.role, ())
         if item.kind in _FOLDER_KINDS:
-            return f"{item.kind}:{folder_of(key)}" in opened
+            return f"{item.kind}:{_place_of(key)}" in opened
         if item.kind is ItemKind.PEER:
             return _port_family(key) in opened
         return False
@@ -149,6 +172,25 @@ class Repertoire:
         """Tell whether any role was seen to do this."""
         key, _ = key_of(item)
         return any(key in kinds.get(item.kind, ()) for kinds in self.keys.values())
+
+    def knows_used(self, item: Item, kind: ItemKind) -> bool:
+        """Tell whether any role was seen to read, or write, the file that this item changes."""
+        key = generalise(replace(item, kind=kind), sensitive=False)
+        return any(key in kinds.get(kind, ()) for kinds in self.keys.values())
+
+    def knows_place(self, item: Item) -> bool:
+        """Tell whether the same change was made to something in this item's directory."""
+        place = _place_of(_marked(item))
+        return place in self.folders.get(ItemKind.WRITE, ())
+
+    def knows_place_beside(self, item: Item) -> bool:
+        """Tell whether the same change was made in a directory beside this item's."""
+        place = _place_of(_marked(item))
+        above, marks = folder_of(place), place.rpartition(" [")[2]
+        return above.count("/") > 1 and any(
+            folder_of(known) == above and known.endswith(f" [{marks}")
+            for known in self.folders.get(ItemKind.WRITE, ())
+        )
 
     def knows_folder(self, path: str, kinds: Iterable[ItemKind]) -> bool:
         """Tell whether something directly in this path's directory was used as one of `kinds`."""

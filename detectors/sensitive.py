@@ -13,6 +13,12 @@ from detectors.rules import MARK_RULES, PUBLIC, RULES, MarkRule, Rule
 from detectors.window import Item, ItemKind, is_stranger
 
 _PUBLIC: Final = re.compile("|".join(PUBLIC))
+_CONTAINER_STORE: Final = re.compile(
+    r"^/var/lib/(?:docker|containerd|containers|kubelet|rancher|lxc|machines)/|^/run/(?:containerd|k3s)/"
+    r"|/\.local/share/(?:containers|docker)/"
+)
+"""Where runtimes keep what containers are made of: their names there are no places of the host."""
+
 _COMPILED: Final = tuple((rule, re.compile(rule.pattern)) for rule in RULES)
 _BY_KIND: Final = {
     kind: tuple((rule, pattern) for rule, pattern in _COMPILED if kind in rule.kinds)
@@ -49,10 +55,20 @@ def sensitivity(item: Item) -> Sensitivity | None:
     found = [
         _from(rule) for rule in MARK_RULES if item.kind in rule.kinds and rule.mark in item.marks
     ]
-    by_name = _by_name(item.kind, canonical(item))
-    if by_name is not None:
-        found.append(by_name)
+    by_name = [_by_name(item.kind, text) for text in (canonical(item), *_also(item))]
+    found += [one for one in by_name if one is not None]
+    if "symlinked" in item.marks:
+        led_to = _by_name(item.kind, item.other)
+        # A link to an installed program is how environments are made.
+        found += [led_to] if led_to is not None and led_to.level is Level.CRITICAL else []
     return max(found, key=lambda one: (one.invariant, one.level), default=None)
+
+
+def _also(item: Item) -> tuple[str, ...]:
+    """Return the host's name of the file where that says more than the container's own."""
+    if not item.host_path or _CONTAINER_STORE.search(item.host_path):
+        return ()
+    return (item.host_path,)
 
 
 def canonical(item: Item) -> str:

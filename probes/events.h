@@ -132,6 +132,18 @@ enum change_operation {
 	CHANGE_TIMES = 13,
 	CHANGE_MOUNT = 14,
 	CHANGE_UNMOUNT = 15,
+	CHANGE_LINK_FROM = 16, /* the name that got a second one; with CHANGE_LINK, of one time */
+	CHANGE_SYMLINK_TARGET = 17, /* what it holds, as given; with CHANGE_SYMLINK, of one time */
+	CHANGE_FLAGS = 18,          /* of the inode, as chattr(1) sets them */
+};
+
+/* Which extended attribute a CHANGE_XATTR is about; its `detail`. */
+enum xattr_class {
+	XATTR_OTHER = 0,
+	XATTR_CAPABILITY = 1, /* security.capability: rights that a program gets */
+	XATTR_SECURITY = 2,
+	XATTR_TRUSTED = 3,
+	XATTR_SYSTEM = 4, /* access control lists */
 };
 
 enum privilege_cause {
@@ -354,13 +366,12 @@ struct name_event {
 
 struct change_event {
 	struct event_header hdr;
-	__u64 ino; /* of the file where a descriptor names it; else of the directory; 0: unread */
+	__u64 ino; /* where a descriptor names the file; 0 where a path does, as the next two */
 	__u32 dev;
 	__u32 generation;
 	__u32 operation; /* change_operation */
-	__u32 detail;    /* new mode, owner, flags: as the call's own argument */
-	__s32 result;
-	__u32 reserved;
+	__u32 detail; /* new mode, owner, length, flags: as the call's own argument; xattr_class */
+	__u64 hash;   /* of path and root: the first-seen key's `first` */
 	char path[PATH_BYTES];
 };
 

@@ -72,30 +72,49 @@ static __always_inline void path_close(struct path_walk *walk, int done)
 	}
 }
 
-__noinline int path_build(__u64 file_address)
+/* Puts the directories up to the task's root in front of what stands from `offset` on. */
+static __always_inline int path_climb(struct path_walk *walk)
 {
 	struct task_struct *task = (void *)bpf_get_current_task();
+	int done = 0;
+
+	walk->root = BPF_CORE_READ(task, fs, root.dentry);
+	walk->root_mount = BPF_CORE_READ(task, fs, root.mnt);
+	walk->length = 0;
+	for (int i = 0; i < PATH_COMPONENTS && !done; i++)
+		done = path_step();
+	path_close(walk, done);
+	return walk->flags;
+}
+
+__noinline int path_build(__u64 file_address)
+{
 	struct file *file = (void *)file_address;
 	struct path_walk *walk = path_walk_current();
 	struct dentry *dentry;
-	int done = 0;
 
 	if (!walk || !file)
 		return FLAG_UNREADABLE;
 	dentry = BPF_CORE_READ(file, f_path.dentry);
 	walk->dentry = dentry;
 	walk->mount = BPF_CORE_READ(file, f_path.mnt);
-	walk->root = BPF_CORE_READ(task, fs, root.dentry);
-	walk->root_mount = BPF_CORE_READ(task, fs, root.mnt);
 	walk->offset = PATH_SPAN - 1;
 	walk->flags = 0;
-	walk->length = 0;
 	if (!BPF_CORE_READ(dentry, d_hash.pprev) && dentry != BPF_CORE_READ(dentry, d_parent))
 		walk->flags |= FLAG_DELETED;
-	for (int i = 0; i < PATH_COMPONENTS && !done; i++)
-		done = path_step();
-	path_close(walk, done);
-	return walk->flags;
+	return path_climb(walk);
+}
+
+__noinline int path_join(__u64 dentry_address, __u64 mount_address)
+{
+	struct path_walk *walk = path_walk_current();
+
+	if (!walk || !dentry_address)
+		return FLAG_UNREADABLE;
+	walk->dentry = (void *)dentry_address;
+	walk->mount = (void *)mount_address;
+	walk->flags = 0;
+	return path_climb(walk);
 }
 
 char LICENSE[] SEC("license") = "Dual MIT/GPL";

@@ -36,12 +36,16 @@ static __always_inline struct path_walk *path_walk_current(void)
 /* Leaves the path of a struct file in this CPU's walk; returns event flags. */
 extern int path_build(__u64 file_address);
 
-/* Writes at most PATH_BYTES - 1 bytes to `out`, which is clear, so that a NUL ends
- * it. What does not fit loses its beginning, never its end.
+/* The same of a name in a directory; the name stands at the end of the walk already, behind a
+ * slash, from `offset` on.
  */
-static __always_inline __u16 path_write(char *out, struct file *file)
+extern int path_join(__u64 dentry_address, __u64 mount_address);
+
+/* Writes this CPU's walk, at most PATH_BYTES - 1 bytes, to `out`, which is clear, so that a NUL
+ * ends it. What does not fit loses its beginning, never its end. Returns event flags.
+ */
+static __always_inline __u16 path_take(char *out, __u16 flags)
 {
-	__u16 flags = path_build((__u64)file);
 	struct path_walk *walk = path_walk_current();
 	__u64 length;
 
@@ -53,6 +57,11 @@ static __always_inline __u16 path_write(char *out, struct file *file)
 	if (bpf_probe_read_kernel(out, length, &walk->text[walk->offset & (PATH_SPAN - 1)]))
 		flags |= FLAG_UNREADABLE;
 	return flags;
+}
+
+static __always_inline __u16 path_write(char *out, struct file *file)
+{
+	return path_take(out, path_build((__u64)file));
 }
 
 /* The open file behind a descriptor of the running task, or NULL. Plain loads where the verifier

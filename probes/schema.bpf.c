@@ -20,6 +20,7 @@ struct schema {
 	enum peer_class peer_class;
 	enum peer_flow peer_flow;
 	enum change_operation change_operation;
+	enum xattr_class xattr_class;
 	enum privilege_cause privilege_cause;
 	enum namespace_kind namespace_kind;
 	enum shared_operation shared_operation;

@@ -23,6 +23,8 @@
 #define EXECVE_NUMBER 59
 #define EXECVEAT_NUMBER 322
 #define NATIVE_OF_FOREIGN 0x10000 /* beside a number: of a foreign call, which does the same */
+#define FS_IOC_SETFLAGS_NUMBER 0x40086602
+#define FS_IOC_FSSETXATTR_NUMBER 0x401c5820
 
 static __always_inline __u32 call_number(struct task_struct *task, struct pt_regs *regs)
 {
@@ -210,6 +212,19 @@ static __always_inline void call_dispatch(struct task_struct *task, struct task_
 		if (!ret && (number != UNSHARE_NUMBER || regs->di))
 			namespaces_entered(regs->di,
 					   number == UNSHARE_NUMBER ? regs->di : regs->si);
+		break;
+	case CALL_MOUNT:
+		call_sensitive(task, state, regs, ret, number);
+		if (!ret)
+			name_changed(number, regs->di, regs->si, regs->dx, regs->r10);
+		break;
+	case CALL_IOCTL:
+		if (regs->si != FS_IOC_SETFLAGS_NUMBER && regs->si != FS_IOC_FSSETXATTR_NUMBER)
+			break;
+		/* fall through */
+	case CALL_CHANGE:
+		if (!ret)
+			name_changed(number, regs->di, regs->si, regs->dx, regs->r10);
 		break;
 	}
 }

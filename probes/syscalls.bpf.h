@@ -29,6 +29,9 @@ enum call_class {
 	CALL_NAMESPACE, /* sensitive, and enters namespaces */
 	CALL_SHARED,
 	CALL_MEMFD, /* sensitive, and names what it makes */
+	CALL_CHANGE, /* of a name or an attribute of a file: probes/changes.bpf.c */
+	CALL_MOUNT,  /* both */
+	CALL_IOCTL,
 };
 
 /* clang-format off */
@@ -51,14 +54,32 @@ static const volatile __u8 call_class[512] = {
 	[43] = CALL_ACCEPT, [288] = CALL_ACCEPT,                  /* accept accept4 */
 	[9] = CALL_MMAP,
 	[10] = CALL_MPROTECT, [329] = CALL_MPROTECT,              /* mprotect pkey_mprotect */
+	[16] = CALL_IOCTL,
+	[76] = CALL_CHANGE, [77] = CALL_CHANGE,                   /* truncate ftruncate */
+	[82] = CALL_CHANGE, [83] = CALL_CHANGE, [84] = CALL_CHANGE, /* rename mkdir rmdir */
+	[86] = CALL_CHANGE, [87] = CALL_CHANGE, [88] = CALL_CHANGE, /* link unlink symlink */
+	[90] = CALL_CHANGE, [91] = CALL_CHANGE,                   /* chmod fchmod */
+	[92] = CALL_CHANGE, [93] = CALL_CHANGE, [94] = CALL_CHANGE, /* chown fchown lchown */
+	[132] = CALL_CHANGE, [133] = CALL_CHANGE,                 /* utime mknod */
+	[188] = CALL_CHANGE, [189] = CALL_CHANGE,                 /* setxattr lsetxattr */
+	[190] = CALL_CHANGE, [197] = CALL_CHANGE,                 /* fsetxattr removexattr */
+	[198] = CALL_CHANGE, [199] = CALL_CHANGE,                 /* lremovexattr fremovexattr */
+	[235] = CALL_CHANGE, [258] = CALL_CHANGE,                 /* utimes mkdirat */
+	[259] = CALL_CHANGE, [260] = CALL_CHANGE,                 /* mknodat fchownat */
+	[261] = CALL_CHANGE, [263] = CALL_CHANGE,                 /* futimesat unlinkat */
+	[264] = CALL_CHANGE, [265] = CALL_CHANGE,                 /* renameat linkat */
+	[266] = CALL_CHANGE, [268] = CALL_CHANGE,                 /* symlinkat fchmodat */
+	[280] = CALL_CHANGE, [316] = CALL_CHANGE,                 /* utimensat renameat2 */
+	[452] = CALL_CHANGE, [463] = CALL_CHANGE,                 /* fchmodat2 setxattrat */
+	[466] = CALL_CHANGE,                                      /* removexattrat */
 	[101] = CALL_SENSITIVE, [105] = CALL_RIGHTS,           /* ptrace setuid */
 	[106] = CALL_RIGHTS, [113] = CALL_RIGHTS,           /* setgid setreuid */
 	[114] = CALL_RIGHTS, [116] = CALL_SENSITIVE,           /* setregid setgroups */
 	[117] = CALL_RIGHTS, [119] = CALL_RIGHTS,           /* setresuid setresgid */
 	[122] = CALL_RIGHTS, [123] = CALL_RIGHTS,           /* setfsuid setfsgid */
 	[126] = CALL_RIGHTS, [155] = CALL_SENSITIVE,           /* capset pivot_root */
-	[161] = CALL_SENSITIVE, [165] = CALL_SENSITIVE,           /* chroot mount */
-	[166] = CALL_SENSITIVE, [167] = CALL_SENSITIVE,           /* umount2 swapon */
+	[161] = CALL_SENSITIVE, [165] = CALL_MOUNT,               /* chroot mount */
+	[166] = CALL_MOUNT, [167] = CALL_SENSITIVE,           /* umount2 swapon */
 	[169] = CALL_SENSITIVE, [172] = CALL_SENSITIVE,           /* reboot iopl */
 	[173] = CALL_SENSITIVE, [175] = CALL_SENSITIVE,           /* ioperm init_module */
 	[176] = CALL_SENSITIVE, [246] = CALL_SENSITIVE,           /* delete_module kexec_load */
@@ -69,9 +90,9 @@ static const volatile __u8 call_class[512] = {
 	[313] = CALL_SENSITIVE, [319] = CALL_MEMFD,           /* finit_module memfd_create */
 	[320] = CALL_SENSITIVE, [321] = CALL_SENSITIVE,           /* kexec_file_load bpf */
 	[323] = CALL_SENSITIVE, [425] = CALL_SENSITIVE,           /* userfaultfd io_uring_setup */
-	[428] = CALL_SENSITIVE, [429] = CALL_SENSITIVE,           /* open_tree move_mount */
+	[428] = CALL_SENSITIVE, [429] = CALL_MOUNT,               /* open_tree move_mount */
 	[430] = CALL_SENSITIVE, [438] = CALL_SENSITIVE,           /* fsopen pidfd_getfd */
-	[440] = CALL_SENSITIVE, [442] = CALL_SENSITIVE,           /* process_madvise mount_setattr */
+	[440] = CALL_SENSITIVE, [442] = CALL_MOUNT,           /* process_madvise mount_setattr */
 	[447] = CALL_SENSITIVE,                                   /* memfd_secret */
 };
 /* clang-format on */

@@ -7,23 +7,34 @@ from collections import Counter
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Final, Literal
+from typing import Final
 
 from agent.log import log
-from agent.models.ledger import Ledger
+from agent.models.ledger import Access, Ledger, sight
 from collectors.models.artifacts import is_artifact
 from collectors.sightings import Sighting
+from detectors.changes import change_of
 
 MOST_WAITING: Final = 1_000
 """Uses between the loop and the disk; a server that loads opens some tens of artifacts."""
 
-_ACCESS: Final[dict[str, Literal["read", "write", "map"]]] = {
+_ACCESS: Final[dict[str, Access]] = {
     "file": "read",
     "write": "write",
     "library": "map",
     "model": "map",
     "stranger": "read",
 }
+_CHANGES: Final[dict[str, Access]] = {
+    "renamed-from": "rename-from",
+    "renamed-to": "rename-to",
+    "removed": "remove",
+    "truncated-to": "truncate",
+    "linked-to": "link",
+    "symlinked": "link",
+}
+"""By mark, what changes of a name do to the file; of the others, the ledger keeps "change"."""
+
 _MINOR_BITS: Final = 20  # of a device number inside the kernel, include/linux/kdev_t.h
 
 
@@ -60,18 +71,20 @@ class Artifacts:
     def _note(self, sighting: Sighting, workload: str) -> None:
         device, inode = sighting.inode
         outside = sighting.kind == "stranger"
-        written = outside and "written" in sighting.marks
+        device = os.makedev(device >> _MINOR_BITS, device & ((1 << _MINOR_BITS) - 1))
+        if not inode and not sighting.host_path:
+            device, inode, _ = sight(sighting.item)  # a path alone tells no inode
         try:
             if self._ledger is None:
                 self._ledger = Ledger.open(self._path)
             self._ledger.note(
                 path=sighting.item,
-                access="write" if written else _ACCESS[sighting.kind],
+                access=_access(sighting),
                 time_ns=sighting.time_ns + self._offset_ns,
                 workload="" if outside else workload,
                 pid=sighting.pid,
                 exe=sighting.exe,
-                device=os.makedev(device >> _MINOR_BITS, device & ((1 << _MINOR_BITS) - 1)),
+                device=device,
                 inode=inode,
             )
         except (sqlite3.Error, OSError) as error:
@@ -95,3 +108,10 @@ class Artifacts:
     def _end(self) -> None:
         if self._ledger is not None:
             self._ledger.close()
+
+
+def _access(sighting: Sighting) -> Access:
+    if sighting.kind == "stranger" and "written" in sighting.marks:
+        return "write"
+    change = change_of(sighting.marks)
+    return _CHANGES.get(change, "change") if change else _ACCESS[sighting.kind]

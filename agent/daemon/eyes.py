@@ -47,6 +47,16 @@ def _is(kind: str, item: str = "", mark: str = "") -> Tells:
 _FILES: Final = (
     Eye("file read", 'open(where + "/read").close()', _is("file", "{where}/read")),
     Eye("file write", 'open(where + "/written", "w").close()', _is("write", "{where}/written")),
+    Eye(
+        "name changed",
+        'os.rename(where + "/written", where + "/renamed")',
+        _is("write", "{where}/renamed", "renamed-to"),
+    ),
+    Eye(
+        "mode changed",
+        'os.chmod(where + "/renamed", 0o755)',
+        _is("write", "{where}/renamed", "executable"),
+    ),
     Eye("bytes read", 'open("/proc/self/maps", "rb").read()', counter="COUNT_READ_BYTES"),
     Eye("executable file mapped", """
 with open(where + "/library", "wb") as file:

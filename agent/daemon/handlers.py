@@ -277,6 +277,8 @@ def _item(novel: Mapping[str, Any]) -> Item:
         novel["pid"],
         novel["exe"],
         frozenset(novel.get("marks", ())),  # absent in verdicts of older agents
+        other=novel.get("other", ""),
+        host_path=novel.get("host_path", ""),
     )
 
 

@@ -55,7 +55,18 @@ def item_of(sighting: Sighting, role: str, lineage: Lineage) -> Item | None:
     marks = sighting.marks | _disguise(sighting, exe)
     if sighting.kind == _DENIED:
         marks |= {_DENIED}
-    return Item(kind, name, role, sighting.time_ns, sighting.pid, exe, marks, sighting.count)
+    return Item(
+        kind,
+        name,
+        role,
+        sighting.time_ns,
+        sighting.pid,
+        exe,
+        marks,
+        sighting.count,
+        sighting.other,
+        sighting.host_path,
+    )
 
 
 def _words(sighting: Sighting) -> str:

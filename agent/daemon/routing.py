@@ -143,7 +143,8 @@ class Router:
         unwatched = by_workload.pop(0, [])
         went["unwatched"] += len(unwatched)
         self.unwatched_exec |= any(s.kind == "exec" for s in unwatched)
-        for number, mine in by_workload.items():
+        for number, told in by_workload.items():
+            mine = daemon.mounts.complete(told)
             if number == daemon.selftest.number:
                 daemon.selftest.seen += mine
                 went["self_test"] += len(mine)

@@ -9,6 +9,7 @@ from agent.stacks.symbols import Trace
 from agent.verdict_id import verdict_id
 from collectors.sightings import Sighting
 from detectors.assessment import Assessment, Level, NovelItem
+from detectors.explain import changed
 from detectors.window import ItemKind, Window
 
 RECORDS: Final = 40
@@ -148,7 +149,13 @@ def _novel(item: NovelItem) -> dict[str, Any]:
         "techniques": list(item.techniques),
         "time_ns": item.time_ns,
         "marks": sorted(item.marks),
+        **_known(other=item.other, host_path=item.host_path, deed=changed(item)),
     }
+
+
+def _known(**texts: str) -> dict[str, str]:
+    """Keys that are there only where they say something."""
+    return {name: text for name, text in texts.items() if text}
 
 
 def _record(sighting: Sighting, origin: Origin) -> dict[str, Any]:
@@ -162,6 +169,7 @@ def _record(sighting: Sighting, origin: Origin) -> dict[str, Any]:
         "marks": sorted(sighting.marks),
         "arguments": list(sighting.arguments),
         "fields": dict(sighting.fields),
+        **_known(other=sighting.other, given=sighting.given, host_path=sighting.host_path),
     }
 
 

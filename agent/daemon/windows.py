@@ -22,6 +22,7 @@ _RATES: Final = {
     "COUNT_EXITS": "exits",
     "COUNT_CRASHES": "crashes",
     "COUNT_OPENS": "opens",
+    "COUNT_CHANGES": "changes",
     "COUNT_CONNECTS": "connects",
     "COUNT_ACCEPTS": "accepts",
     "COUNT_READ_BYTES": "read_bytes",

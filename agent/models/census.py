@@ -24,6 +24,9 @@ _DRIVER: Final = re.compile(
     r"/(lib(?:cuda|nvidia-ml|cudart|nvinfer|nccl|hip|ze_loader)[\w-]*)\.so\.([\d.]+)$"
 )
 
+_HELD: Final = frozenset({"read", "map"})
+"""Uses that say that a workload has a model; a write or a rename does not."""
+
 
 @dataclass(frozen=True, slots=True)
 class Model:
@@ -169,7 +172,7 @@ def _models(
         process = table.processes[one.pid]
         models[path] = _model(path, one.how, inside(process, path), cache)
     for use in _seen(name, state):
-        if use.access != "write" and use.path not in models:
+        if use.access in _HELD and use.path not in models:
             models[use.path] = Model(use.path, "seen", use.size_bytes or None, use.sha256)
     return tuple(models[path] for path in sorted(models))
 

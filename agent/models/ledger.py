@@ -17,7 +17,11 @@ from agent.store.database import open_database, open_for_reading
 from agent.store.errors import NoStoreError, StoreUnreadableError
 from collectors.models.artifacts import format_of
 
-Access = Literal["read", "write", "map"]
+Access = Literal[
+    "read", "write", "map", "rename-from", "rename-to", "remove", "truncate", "link", "change"
+]
+"""From `rename-from` on, of a name or an attribute; `change` is mode, owner, times and the like."""
+
 _SCHEMA: Final = """
 CREATE TABLE IF NOT EXISTS uses (
     path TEXT NOT NULL, device INTEGER NOT NULL, inode INTEGER NOT NULL, access TEXT NOT NULL,
@@ -111,7 +115,7 @@ class Ledger:
 
         Args:
             path: As the kernel named it.
-            access: "read", "write" or "map".
+            access: One of `Access`.
             time_ns: Unix time.
             workload: "" for a process that belongs to none.
             pid: Who did it.

@@ -27,13 +27,15 @@ def pack_item(item: Item) -> Plain:
         item.exe,
         sorted(item.marks),
         item.count,
+        item.other,
+        item.host_path,
     ]
 
 
 def unpack_item(plain: Plain) -> Item:
     """Return the item that `pack_item` was given."""
-    kind, item, role, time_ns, pid, exe, marks, count = plain
-    return Item(ItemKind(kind), item, role, time_ns, pid, exe, frozenset(marks), count)
+    kind, item, role, time_ns, pid, exe, marks, *more = plain  # older recordings end at the count
+    return Item(ItemKind(kind), item, role, time_ns, pid, exe, frozenset(marks), *more)
 
 
 def pack_window(window: Window) -> Plain:
@@ -109,8 +111,8 @@ def restore_memory(judge: Judge, plain: Mapping[str, Any]) -> None:
 
 
 def _plain(novel: NovelItem) -> Plain:
-    *plain, marks = astuple(novel)
-    return [*plain, sorted(marks)]
+    *plain, marks, other, host_path = astuple(novel)
+    return [*plain, sorted(marks), other, host_path]
 
 
 def _novel(plain: Plain) -> NovelItem:
@@ -127,7 +129,9 @@ def _novel(plain: Plain) -> NovelItem:
         time_ns=time_ns,
         exe=exe,
         level=Level(level),
-        marks=frozenset(*plain[11:]),  # absent in older recordings
+        marks=frozenset(*plain[11:12]),  # absent in older recordings, as what follows
+        other="".join(plain[12:13]),
+        host_path="".join(plain[13:14]),
     )
 
 

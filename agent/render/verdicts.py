@@ -66,7 +66,10 @@ def _novel(items: Sequence[Mapping[str, Any]]) -> Iterator[str]:
     for item in items[:_MAX_NOVEL]:
         role = item.get("role") or "main"
         who = "process" if role == "main" else f"the {role} process"
-        words = f"{item['kind']} {item['item']}, by {who} {item['pid']}"
+        deed = item.get("deed") or f"{item['kind']} {item['item']}"
+        words = f"{deed}, by {who} {item['pid']}"
+        if where := item.get("host_path"):
+            words += f", on the host {where}"
         if item["count"] > 1:
             words += f", {item['count']} times"
         if reason := item.get("reason") or ("a sensitive thing" if item["sensitive"] else ""):

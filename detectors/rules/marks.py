@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from detectors.assessment import Level
-from detectors.rules.rule import CAPABILITY, EXEC, FILE, LIBRARY, SYSCALL, MarkRule
+from detectors.rules.rule import CAPABILITY, EXEC, FILE, LIBRARY, SYSCALL, WRITE, MarkRule
 from detectors.window import ItemKind
 
 RULES: Final = (
@@ -123,6 +123,62 @@ RULES: Final = (
         Level.HIGH,
         "shared memory that others write, mapped as machine code",
         ("T1055", "T1620"),
+    ),
+    MarkRule(
+        "set-id-file",
+        WRITE,
+        "set-id",
+        Level.CRITICAL,
+        "a file that gives whoever runs it its owner's rights",
+        ("T1548.001",),
+    ),
+    MarkRule(
+        "capable-file",
+        WRITE,
+        "file-capabilities",
+        Level.CRITICAL,
+        "a file that gives whoever runs it rights of the superuser",
+        ("T1548.001",),
+    ),
+    MarkRule(
+        "device-file",
+        WRITE,
+        "device",
+        Level.CRITICAL,
+        "a way to a device, below every file permission",
+        ("T1006", "T1611"),
+    ),
+    MarkRule(
+        "mounted",
+        WRITE,
+        "mounted",
+        Level.CRITICAL,
+        "other files in the place of those that were there",
+        ("T1611", "T1564", "AML.T0105"),
+    ),
+    MarkRule(
+        "unmounted",
+        WRITE,
+        "unmounted",
+        Level.CRITICAL,
+        "files that a mount had covered",
+        ("T1611", "AML.T0105"),
+    ),
+    MarkRule(
+        "unchangeable-file",
+        WRITE,
+        "immutable",
+        Level.HIGH,
+        "a file that even its owner cannot change any more",
+        ("T1222.002", "T1564"),
+    ),
+    MarkRule(
+        "security-attribute",
+        WRITE,
+        "security-attribute",
+        Level.HIGH,
+        "an attribute that decides what others may do with the file",
+        ("T1222.002",),
     ),
     MarkRule(
         "foreign-call",

@@ -28,6 +28,7 @@ DEEDS: Final = HERE / "build" / "deeds"
 RINGS: Final = HERE / "build" / "rings"
 ACTS: Final = HERE / "build" / "acts"
 FOREIGN: Final = HERE / "build" / "foreign"
+CHANGES: Final = HERE / "build" / "changes"
 _WORD: Final = 511  # of one call in a 7-gram's word
 
 
@@ -87,6 +88,7 @@ def build_all() -> None:
     build(DEEDS)
     build(RINGS)
     build(ACTS)
+    build(CHANGES)
     assemble(FOREIGN)
 
 
@@ -243,6 +245,12 @@ class Eyes:
     def foreign(self) -> Iterator[Gated]:
         """The same, of a 32-bit program."""
         with self._started([FOREIGN], 0) as gated:
+            yield gated
+
+    @contextmanager
+    def changes(self, *words: str | Path | int) -> Iterator[Gated]:
+        """The same, of names and attributes that are changed."""
+        with self._started([CHANGES, *map(str, words)], 0) as gated:
             yield gated
 
     @contextmanager

@@ -1,5 +1,6 @@
 /* Does one thing each through io_uring, by the raw interface, once a line arrives:
  * opens and reads and writes files, connects and sends. `rings PREFIX PORT [sqpoll|hidden]`.
+ * `rings PREFIX 0 changes` changes names and attributes instead; prints what the kernel refuses.
  */
 #define _GNU_SOURCE
 #include <arpa/inet.h>
@@ -102,6 +103,49 @@ static void connected(int family, int protocol, void *address, socklen_t size, i
 	close(own);
 }
 
+static void named(int opcode, const char *path, const char *other, unsigned int detail)
+{
+	unsigned int into =
+		opcode == IORING_OP_RENAMEAT || opcode == IORING_OP_LINKAT ? AT_FDCWD : 0;
+
+	perform((struct io_uring_sqe){.opcode = opcode,
+				      .fd = AT_FDCWD,
+				      .addr = (unsigned long)path,
+				      .off = (unsigned long)other,
+				      .len = opcode == IORING_OP_MKDIRAT ? detail : into,
+				      .unlink_flags = opcode == IORING_OP_UNLINKAT ? detail : 0});
+}
+
+static void attribute(int opcode, int target, const char *path)
+{
+	perform((struct io_uring_sqe){.opcode = opcode,
+				      .fd = target,
+				      .addr = (unsigned long)"trusted.x",
+				      .addr2 = (unsigned long)"1",
+				      .addr3 = (unsigned long)path,
+				      .len = 1});
+}
+
+static void changed(const char *prefix)
+{
+	static char path[4][4096];
+	int out;
+
+	for (int i = 0; i < 4; i++)
+		snprintf(path[i], sizeof(path[i]), "%s-%c", prefix, 'a' + i);
+	out = open(path[0], O_CREAT | O_WRONLY, 0600);
+	attribute(IORING_OP_FSETXATTR, out, NULL);
+	attribute(IORING_OP_SETXATTR, 0, path[0]);
+	named(IORING_OP_RENAMEAT, path[0], path[1], 0);
+	named(IORING_OP_LINKAT, path[1], path[2], 0);
+	named(IORING_OP_SYMLINKAT, path[1], path[3], 0);
+	named(IORING_OP_UNLINKAT, path[2], NULL, 0);
+	named(IORING_OP_MKDIRAT, path[2], NULL, 0700);
+	named(IORING_OP_UNLINKAT, path[2], NULL, AT_REMOVEDIR);
+	perform((struct io_uring_sqe){
+		.opcode = 55 /* IORING_OP_FTRUNCATE */, .fd = out, .off = 31});
+}
+
 int main(int count, char **words)
 {
 	const char *mode = count > 3 ? words[3] : "";
@@ -118,6 +162,10 @@ int main(int count, char **words)
 	snprintf(path, sizeof(path), "%s-out", words[1]);
 	if (!strcmp(mode, "hidden")) {
 		opened(path, O_CREAT | O_WRONLY, IOSQE_CQE_SKIP_SUCCESS);
+		return 0;
+	}
+	if (!strcmp(mode, "changes")) {
+		changed(words[1]);
 		return 0;
 	}
 	out = opened(path, O_CREAT | O_WRONLY, 0);

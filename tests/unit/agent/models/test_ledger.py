@@ -45,6 +45,20 @@ def test_a_directory_has_the_history_of_all_below_it(ledger: Ledger) -> None:
     assert [use.path for use in ledger.history("/m")] == ["/m/a.gguf"]
 
 
+def test_who_renamed_and_who_removed_a_model_is_kept(ledger: Ledger) -> None:
+    note(ledger, "/m/a.gguf", 10)
+    note(ledger, "/m/a.gguf", 20, access="rename-from", inode=0, workload="other")
+    note(ledger, "/m/b.gguf", 20, access="rename-to", workload="other")
+    note(ledger, "/m/b.gguf", 30, access="remove", inode=0, workload="third")
+    kept = [(use.path, use.access, use.workload) for use in ledger.history("/m/a.gguf")]
+    assert kept == [
+        ("/m/a.gguf", "read", "w"),
+        ("/m/a.gguf", "rename-from", "other"),
+        ("/m/b.gguf", "rename-to", "other"),
+    ]
+    assert ledger.history("/m/b.gguf")[-1].access == "remove"
+
+
 def test_an_inode_of_64_bits_is_kept(ledger: Ledger) -> None:
     note(ledger, "/m/a.gguf", 10, inode=(1 << 64) - 2)
     assert ledger.history("/m/a.gguf")[0].inode == (1 << 64) - 2
