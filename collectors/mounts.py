@@ -10,7 +10,7 @@ import os
 import posixpath
 import stat
 from collections import OrderedDict, deque
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from typing import Final, TypeVar
 
@@ -25,6 +25,9 @@ _PATHS: Final = frozenset({"file", "write", "exec", "library"})
 _MOVES: Final = frozenset({"155", "161", "272", "308"})
 """Calls after which a process may see other mounts: pivot_root, chroot, unshare, setns."""
 
+_REPLACES: Final = frozenset({"renamed-from", "renamed-to", "symlinked", "removed", "mounted"})
+"""Changes after which a name, and those below it, may lead elsewhere."""
+
 _FOLLOWS: Final = frozenset({"mode", "owner", "truncated-to", "attribute", "times", "mounted"})
 """Changes of what a name leads to; the others are of the name itself."""
 
@@ -37,6 +40,7 @@ MOUNTS_FRESH_NS: Final = 5_000_000_000
 _TICK_NS: Final = 1_000_000_000 // os.sysconf("SC_CLK_TCK")
 _MOST_PROCESSES: Final = 4096
 _MOST_VIEWS: Final = 256
+_MOST_FOLDERS: Final = 256
 _MOST_LINKS: Final = 40  # as the kernel follows, MAXSYMLINKS
 
 
@@ -74,6 +78,7 @@ class Mounts:
         self._processes: OrderedDict[tuple[int, int], tuple[int, View]] = OrderedDict()
         self._cgroups: OrderedDict[int, View | None] = OrderedDict()
         self._tables: OrderedDict[View, tuple[int, tuple[Mount, ...]]] = OrderedDict()
+        self._folders: OrderedDict[tuple[str, str], tuple[int, str]] = OrderedDict()
 
     def complete(self, sightings: Iterable[Sighting]) -> list[Sighting]:
         """The same, with names followed and the host's own paths where they differ."""
@@ -124,16 +129,41 @@ class Mounts:
     def _followed(self, sighting: Sighting, view: View) -> Sighting:
         """The name behind the links on its way, as they lie now."""
         top = "" if view == self._own else f"{self._proc}/{sighting.pid}/root"
-        item = followed(top, sighting.given, last=bool(sighting.marks & _FOLLOWS))
-        other = sighting.other
+        now_ns, other = sighting.time_ns, sighting.other
+        item = self._name(top, sighting.given, now_ns)
+        if sighting.marks & _FOLLOWS and _is(stat.S_ISLNK, top + item):
+            item = followed(top, item)
         if "symlinked" in sighting.marks:
             other = normal(posixpath.join(posixpath.dirname(item), other))
         elif other.startswith("/"):
-            other = followed(top, other, last=False)
+            other = self._name(top, other, now_ns)
+        if sighting.marks & _REPLACES:
+            self._forget(top, {normal(sighting.given), item})
         marks = sighting.marks
-        if "mode" in marks and _is_directory(top + item):
+        if "mode" in marks and _is(stat.S_ISDIR, top + item):
             marks = of_directory(marks)
         return replace(sighting, item=item, other=other, marks=marks)
+
+    def _name(self, top: str, path: str, now_ns: int) -> str:
+        """A name with its directory followed, once a second for each."""
+        folder, _, name = path.rpartition("/")
+        if name in {"", ".", ".."} or path.startswith("/proc/"):
+            return followed(top, path)
+        known = self._folders.get((top, folder))
+        if known is None or now_ns - known[0] >= FRESH_NS:
+            known = now_ns, followed(top, folder)
+            _keep(self._folders, (top, folder), known, _MOST_FOLDERS)
+        return f"{known[1].rstrip('/')}/{name}"
+
+    def _forget(self, top: str, names: set[str]) -> None:
+        """Follow anew what lies at or below these names."""
+        stale = [
+            key
+            for key in self._folders
+            if key[0] == top and any(_is_below(normal(key[1]), name) for name in names)
+        ]
+        for key in stale:
+            del self._folders[key]
 
     def _host_path(self, view: View, sighting: Sighting) -> str:
         path, now_ns = sighting.item, sighting.time_ns
@@ -193,8 +223,8 @@ def shown(mounts: tuple[Mount, ...], device: str, inside: str) -> str:
     return ""
 
 
-def followed(top: str, path: str, *, last: bool) -> str:
-    """A path with the links on its way followed below `top`, the last part only if asked."""
+def followed(top: str, path: str) -> str:
+    """A path below `top` with all its links followed, the last part's too."""
     left, done, links = deque(path.split("/")), list[str](), 0
     if path.startswith("/proc/"):
         return normal(path)  # its links lead each reader elsewhere
@@ -205,12 +235,10 @@ def followed(top: str, path: str, *, last: bool) -> str:
         if part == "..":
             del done[-1:]
             continue
-        target = ""
-        if last or any(left):
-            try:
-                target = os.readlink(f"{top}/{'/'.join([*done, part])}")  # noqa: PTH115 - text
-            except OSError:
-                target = ""  # no link, or gone: it stays as it is called
+        try:
+            target = os.readlink(f"{top}/{'/'.join([*done, part])}")  # noqa: PTH115 - text
+        except OSError:
+            target = ""  # no link, or gone: it stays as it is called
         links += bool(target)
         if not target or links > _MOST_LINKS:
             done.append(part)
@@ -235,9 +263,9 @@ def _of_overlay(options: str, inside: str, *, parent: bool) -> str:
     return ""
 
 
-def _is_directory(path: str) -> bool:
+def _is(of_kind: Callable[[int], bool], path: str) -> bool:
     try:
-        return stat.S_ISDIR(os.lstat(path).st_mode)
+        return of_kind(os.lstat(path).st_mode)
     except OSError:
         return False
 

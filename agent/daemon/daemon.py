@@ -55,7 +55,6 @@ from agent.stacks.symbols import Symbols
 from agent.store import Store
 from collectors.counters import Counters, Counts
 from collectors.engines.rulebook import Rulebook
-from collectors.mounts import Mounts
 from collectors.processes import ProcessTable
 from collectors.records import Records
 from collectors.sightings import Sighting
@@ -108,7 +107,6 @@ class Daemon:
         self.started_ns = time.monotonic_ns()
         self.loop = Loop(sensor.ring.fd, self._on_records, TICK_S)
         self.records = Records(sensor.schema)
-        self.mounts = Mounts()
         self.counters = Counters(sensor, settings.paths.run)
         self.membership = Membership(sensor)
         self.registry = Registry(

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 from agent.daemon.inflight import InFlight
 from agent.log import log
+from collectors.mounts import Mounts
 from collectors.records import Records
 from probes.errors import ProbeError
 from probes.ring import Batch
@@ -34,6 +35,7 @@ class Router:
     def __init__(self, daemon: Daemon) -> None:
         """Have routed nothing."""
         self._daemon = daemon
+        self._mounts = Mounts()
         self.unwatched_exec = False
         self._again: set[tuple[str, str, int, int]] = set()
         ring, run = daemon.sensor.ring, daemon.settings.paths.run
@@ -144,7 +146,7 @@ class Router:
         went["unwatched"] += len(unwatched)
         self.unwatched_exec |= any(s.kind == "exec" for s in unwatched)
         for number, told in by_workload.items():
-            mine = daemon.mounts.complete(told)
+            mine = self._mounts.complete(told)
             if number == daemon.selftest.number:
                 daemon.selftest.seen += mine
                 went["self_test"] += len(mine)

@@ -22,6 +22,7 @@ _SENSORS: Final = {
     "file": ("EVENT_FILE",),
     "peer": ("EVENT_PEER", "EVENT_DENIED"),
     "listen": ("EVENT_LISTEN",),
+    "change": ("EVENT_CHANGE",),
     "mapping": ("EVENT_MAPPING",),
     "syscall": ("EVENT_SYSCALL",),
     "name": ("EVENT_NAME",),

@@ -162,21 +162,51 @@ def test_a_covered_mount_is_not_where_a_file_is_seen() -> None:
     assert covering(mounts, "/mm/x") == mounts[0]
 
 
-def test_links_on_the_way_are_followed_and_the_last_only_if_asked(tmp_path: Path) -> None:
+def test_links_on_the_way_are_followed_below_a_root(tmp_path: Path) -> None:
     (tmp_path / "etc/cron.d").mkdir(parents=True)
     (tmp_path / "l").symlink_to("/etc")
     (tmp_path / "etc/file").symlink_to("cron.d/real")
     top = str(tmp_path)
-    assert followed(top, "/l/cron.d/y", last=False) == "/etc/cron.d/y"
-    assert followed(top, "/l/cron.d/../file", last=False) == "/etc/file"
-    assert followed(top, "/l/file", last=True) == "/etc/cron.d/real"
-    assert followed(top, "/absent/../x", last=False) == "/x"
+    assert followed(top, "/l/cron.d/y") == "/etc/cron.d/y"
+    assert followed(top, "/l/cron.d/..") == "/etc"
+    assert followed(top, "/l/file") == "/etc/cron.d/real"
+    assert followed(top, "/absent/../x") == "/x"
+
+
+def test_a_change_of_a_name_is_of_the_link_and_one_of_a_mode_of_what_it_leads_to(
+    proc: Host, tmp_path: Path
+) -> None:
+    proc.add("9", "mnt:[1]", HOST)
+    (tmp_path / "link").symlink_to("real")
+    name = f"{tmp_path}/link"
+    removed, mode = Mounts(str(proc.at)).complete(
+        sighting(name, kind="write", given=name, marks=frozenset({mark}))
+        for mark in ("removed", "mode")
+    )
+    assert (removed.item, mode.item) == (name, f"{tmp_path}/real")
+
+
+def test_a_link_put_in_a_folder_s_place_is_followed_at_once(proc: Host, tmp_path: Path) -> None:
+    proc.add("9", "mnt:[1]", HOST)
+    mounts = Mounts(str(proc.at))
+    where = tmp_path / "way"
+    where.mkdir()
+
+    def item(name: Path, mark: str) -> str:
+        given = sighting(str(name), kind="write", given=str(name), marks=frozenset({mark}))
+        return mounts.complete([given])[0].item
+
+    assert item(where / "x", "removed") == f"{where}/x"
+    where.rmdir()
+    where.symlink_to("/etc/cron.d")
+    item(where, "symlinked")
+    assert item(where / "x", "removed") == "/etc/cron.d/x"
 
 
 def test_a_circle_of_links_ends(tmp_path: Path) -> None:
     (tmp_path / "a").symlink_to("b")
     (tmp_path / "b").symlink_to("a")
-    assert followed(str(tmp_path), "/a/x", last=False).endswith("/x")
+    assert followed(str(tmp_path), "/a/x").endswith("/x")
 
 
 def test_a_name_that_was_given_is_told_by_where_it_leads(proc: Host, tmp_path: Path) -> None:
