@@ -20,6 +20,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
+from agent.drills import changes
 from agent.drills.place import Place
 
 Act = Callable[[Place], None]
@@ -225,7 +226,7 @@ def crash_then_program(place: Place) -> None:
     dropped(place.directory / "bin" / "after-crash")
 
 
-ACTS: Final[dict[str, Act]] = {
+ACTS: Final[dict[str, Act]] = changes.ATTACKS | {
     "shell": lambda _: run("/bin/sh", "-c", ":"),
     "interpreter": lambda _: run("/usr/bin/perl", "-e", "0"),
     "look-around": lambda _: run("/usr/bin/id"),

@@ -11,6 +11,7 @@ import threading
 import time
 from typing import Final
 
+from agent.drills import changes
 from agent.drills.acts import Act, run
 from agent.drills.place import Place
 
@@ -95,11 +96,15 @@ LEARNED: Final[dict[str, Act]] = {
 }
 """Part of the server's life, so done while it is learned, too."""
 
-ACTS: Final[dict[str, Act]] = LEARNED | {
-    "lazy-imports": lazy_imports,
-    "temporary-files": temporary_files,
-    "more-threads": more_threads,
-    "name-service": name_service,
-    "reload": reload,
-    "host-facts": host_facts,
-}
+ACTS: Final[dict[str, Act]] = (
+    LEARNED
+    | changes.LOOKALIKES
+    | {
+        "lazy-imports": lazy_imports,
+        "temporary-files": temporary_files,
+        "more-threads": more_threads,
+        "name-service": name_service,
+        "reload": reload,
+        "host-facts": host_facts,
+    }
+)

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from agent.drills import acts, lookalikes
+from agent.drills import acts, changes, lookalikes
 from agent.drills.catalogue import ATTACKS, DRILLS, LOOKALIKES, Drill
 from agent.drills.errors import NoReportError
 from agent.drills.outside import OUTSIDE
@@ -42,7 +42,10 @@ def test_names_are_unique_and_levels_known() -> None:
 
 @pytest.mark.parametrize(
     "name",
-    ["dropped-program", "start-file", "preload", "authorized-keys", "unit-file", "load-code"],
+    [
+        *("dropped-program", "start-file", "preload", "authorized-keys", "unit-file", "load-code"),
+        *changes.ATTACKS,
+    ],
 )
 def test_an_act_leaves_nothing_behind(place: Place, name: str) -> None:
     before = set(place.directory.rglob("*"))
