@@ -114,16 +114,40 @@ struct io_open___7_0 {
 	struct delayed_filename___7_0 filename;
 } __attribute__((preserve_access_index));
 
-static __always_inline const char *ring_open_name(struct io_open *open)
-{
-	struct io_open___7_0 *newer = (void *)open;
+struct io_rename___7_0 {
+	struct delayed_filename___7_0 oldpath;
+	struct delayed_filename___7_0 newpath;
+} __attribute__((preserve_access_index));
 
-	if (bpf_core_field_exists(open->filename))
-		return BPF_CORE_READ(open, filename, name);
-	if (bpf_core_field_exists(newer->filename.__incomplete_filename))
-		return BPF_CORE_READ(newer, filename.__incomplete_filename, name);
-	return NULL;
-}
+struct io_link___7_0 {
+	struct delayed_filename___7_0 oldpath;
+	struct delayed_filename___7_0 newpath;
+} __attribute__((preserve_access_index));
+
+struct io_unlink___7_0 {
+	struct delayed_filename___7_0 filename;
+} __attribute__((preserve_access_index));
+
+struct io_mkdir___7_0 {
+	struct delayed_filename___7_0 filename;
+} __attribute__((preserve_access_index));
+
+struct io_xattr___7_0 {
+	struct delayed_filename___7_0 filename;
+} __attribute__((preserve_access_index));
+
+#define ring_name(type, request, field)                                                   \
+	({                                                                                \
+		struct type *_older = (void *)(request);                                  \
+		struct type##___7_0 *_newer = (void *)(request);                          \
+		const char *_name = NULL;                                                 \
+                                                                                          \
+		if (bpf_core_field_exists(_older->field))                                 \
+			_name = BPF_CORE_READ(_older, field, name);                       \
+		else if (bpf_core_field_exists(_newer->field.__incomplete_filename))      \
+			_name = BPF_CORE_READ(_newer, field.__incomplete_filename, name); \
+		_name;                                                                    \
+	})
 
 /* The descriptor that a ring's splice takes from. Before 5.18 (kernel commit a3e4bc23d547) there
  * is the file alone: no descriptor has this number.

@@ -98,7 +98,7 @@ static __noinline int name_opened(__u64 request)
 	if (!state || !walk)
 		return 0;
 	__builtin_memset(walk->text, 0, PATH_BYTES);
-	name = ring_open_name(open);
+	name = ring_name(io_open, open, filename);
 	if (bpf_probe_read_kernel_str(walk->text, PATH_BYTES, name) < 0) {
 		loss_count(state->workload, LOSS_READ_FAULT);
 		return 0;

@@ -4,6 +4,7 @@
  * known to have succeeded. All of them from Linux 5.19 on, renames and removals from 5.15.
  */
 #include "changes.bpf.h"
+#include "compat.bpf.h"
 #include "subjects.bpf.h"
 
 #define REQ_FIXED_FILE_BIT 1 /* REQ_F_FIXED_FILE */
@@ -19,11 +20,6 @@ enum ring_change {
 	RING_FTRUNCATE = 55,
 };
 
-static __always_inline __u64 name_of(struct filename *filename)
-{
-	return (__u64)BPF_CORE_READ(filename, name);
-}
-
 static __noinline void two_names(struct change *change, __u64 request, __u32 operation)
 {
 	struct io_rename *rename = (void *)request;
@@ -32,16 +28,16 @@ static __noinline void two_names(struct change *change, __u64 request, __u32 ope
 	if (operation == RING_RENAMEAT) {
 		change_name_set(&change->names[0], CHANGE_RENAME_FROM,
 				BPF_CORE_READ(rename, old_dfd),
-				name_of(BPF_CORE_READ(rename, oldpath)));
+				(__u64)ring_name(io_rename, request, oldpath));
 		change_name_set(&change->names[1], CHANGE_RENAME_TO, BPF_CORE_READ(rename, new_dfd),
-				name_of(BPF_CORE_READ(rename, newpath)));
+				(__u64)ring_name(io_rename, request, newpath));
 		return;
 	}
 	change_name_set(&change->names[0],
 			operation == RING_LINKAT ? CHANGE_LINK_FROM : CHANGE_SYMLINK_TARGET,
-			BPF_CORE_READ(link, old_dfd), name_of(BPF_CORE_READ(link, oldpath)));
+			BPF_CORE_READ(link, old_dfd), (__u64)ring_name(io_link, request, oldpath));
 	change_name_set(&change->names[1], operation == RING_LINKAT ? CHANGE_LINK : CHANGE_SYMLINK,
-			BPF_CORE_READ(link, new_dfd), name_of(BPF_CORE_READ(link, newpath)));
+			BPF_CORE_READ(link, new_dfd), (__u64)ring_name(io_link, request, newpath));
 }
 
 static __noinline void one_name(struct change *change, __u64 request, __u32 operation)
@@ -52,17 +48,18 @@ static __noinline void one_name(struct change *change, __u64 request, __u32 oper
 	if (operation == RING_MKDIRAT) {
 		change->detail = BPF_CORE_READ(mkdir, mode);
 		change_name_set(&change->names[0], CHANGE_MKDIR, BPF_CORE_READ(mkdir, dfd),
-				name_of(BPF_CORE_READ(mkdir, filename)));
+				(__u64)ring_name(io_mkdir, request, filename));
 		return;
 	}
 	change->detail = BPF_CORE_READ(unlink, flags);
 	change_name_set(&change->names[0],
 			change->detail & REMOVE_DIRECTORY ? CHANGE_RMDIR : CHANGE_UNLINK,
-			BPF_CORE_READ(unlink, dfd), name_of(BPF_CORE_READ(unlink, filename)));
+			BPF_CORE_READ(unlink, dfd), (__u64)ring_name(io_unlink, request, filename));
 }
 
 static __noinline void attribute(struct change *change, __u64 request, __u32 operation)
 {
+	struct io_ftrunc *ftruncate = (void *)request;
 	struct io_xattr *xattr = (void *)request;
 	struct io_kiocb *req = (void *)request;
 	/* A slot of the ring is in no table of the process: unread, and counted so. */
@@ -70,8 +67,8 @@ static __noinline void attribute(struct change *change, __u64 request, __u32 ope
 	__u64 name[3] = {};
 
 	if (operation == RING_FTRUNCATE) {
-		if (bpf_core_type_exists(struct io_ftrunc))
-			change->detail = BPF_CORE_READ((struct io_ftrunc *)req, len);
+		if (bpf_core_field_exists(ftruncate->len))
+			change->detail = BPF_CORE_READ(ftruncate, len);
 		change_name_set(&change->names[0], CHANGE_TRUNCATE, fd, 0);
 		return;
 	}
@@ -79,7 +76,7 @@ static __noinline void attribute(struct change *change, __u64 request, __u32 ope
 	change->detail = xattr_class_of(name);
 	if (operation == RING_SETXATTR)
 		change_name_set(&change->names[0], CHANGE_XATTR, WORKING_DIRECTORY,
-				name_of(BPF_CORE_READ(xattr, filename)));
+				(__u64)ring_name(io_xattr, request, filename));
 	else
 		change_name_set(&change->names[0], CHANGE_XATTR, fd, 0);
 }
