@@ -28,7 +28,7 @@ enum call_class {
 	CALL_RIGHTS,    /* sensitive, and may change what the task may do */
 	CALL_NAMESPACE, /* sensitive, and enters namespaces */
 	CALL_SHARED,
-	CALL_MEMFD, /* sensitive, and names what it makes */
+	CALL_MEMFD,  /* sensitive, and names what it makes */
 	CALL_CHANGE, /* of a name or an attribute of a file: probes/changes.bpf.c */
 	CALL_MOUNT,  /* both */
 	CALL_IOCTL,
