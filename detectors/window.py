@@ -70,8 +70,8 @@ class Item:
         marks: Of ``create``, ``deleted``, ``memfd``, ``anonymous``, ``stdio-socket``,
             ``truncated``, ``foreign``, ``mprotect``, ``wildcard``, ``given``, ``other-user``,
             ``listed``, ``mapped``, ``shared``, ``stranger``, ``watched``, ``written``; of a
-            refused peer the error; of a write that is none but a change of name or attribute, one
-            of `detectors.changes.CHANGES`.
+            refused peer the error; of a change of name or attribute one of
+            `detectors.changes.CHANGES`.
         count: How often in this window.
         other: The other name of a rename or a link; the new mode, owner or length.
         host_path: Where the host has the file, if not under `item`.
