@@ -10,7 +10,7 @@ from detectors.assessment import BaselineState, FeatureShare, Level, NovelItem, 
 from detectors.baseline import Baseline
 from detectors.changes import change_of
 from detectors.features import FEATURES
-from detectors.novelty import UNASKED
+from detectors.unasked import UNASKED
 from detectors.window import ItemKind, is_stranger
 
 MAX_NAMED: Final = 3

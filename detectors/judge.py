@@ -250,8 +250,8 @@ class Judge:
         lasted_ns = window.end_ns - self.working_since_ns
         if lasted_ns < unasked.LASTING_NS:
             return ()
-        grave = {novelty.GRAVE} if lasted_ns >= unasked.GRAVE_NS else set()
-        name = novelty.UNASKED
+        grave = {unasked.GRAVE} if lasted_ns >= unasked.GRAVE_NS else set()
+        name = unasked.UNASKED
         return (Item(ItemKind.PROBE, name, "main", window.end_ns, 0, marks=frozenset(grave)),)
 
     def _excess_work(self, window: Window) -> float | None:

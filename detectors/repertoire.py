@@ -42,20 +42,16 @@ def key_of(item: Item) -> tuple[str, bool]:
     pid = item.pid if item.item.startswith("/proc/") else 0
     role = item.role if is_stranger(item.role) else ""
     led_to = item.other if "symlinked" in item.marks else ""
-    return _key_of(item.kind, item.item, role, pid, item.marks, (led_to, item.host_path))
+    return _key_of(item.kind, item.item, pid, item.marks, (role, led_to, item.host_path))
 
 
 @lru_cache(maxsize=8192)
 def _key_of(
-    kind: ItemKind,
-    text: str,
-    role: str,
-    pid: int,
-    marks: frozenset[str],
-    also: tuple[str, str],
+    kind: ItemKind, text: str, pid: int, marks: frozenset[str], also: tuple[str, str, str]
 ) -> tuple[str, bool]:
     """Do the work of `key_of` once for things that are asked about in several ways."""
-    item = Item(kind, text, role, 0, pid, marks=marks, other=also[0], host_path=also[1])
+    role, other, host_path = also
+    item = Item(kind, text, role, 0, pid, marks=marks, other=other, host_path=host_path)
     sensitive = sensitivity(item) is not None
     key = generalise(item, sensitive=sensitive)
     told = [mark for mark in _KEY_MARKS if mark in marks]

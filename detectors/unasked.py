@@ -18,6 +18,10 @@ from numpy.typing import NDArray
 from detectors.errors import FeatureError
 from detectors.features import FEATURES, NAMES
 
+UNASKED: Final = "work-without-requests"
+GRAVE: Final = "lasting"
+"""Such work as an item, and the mark of one that has gone on for long."""
+
 WORK: Final = ("cpu_percent", "gpu_percent")
 DEMAND: Final = ("bytes_in", "bytes_out")
 """Traffic of requests and of replies: a reply that streams is asked for as long as it lasts."""
