@@ -57,6 +57,13 @@ _FILES: Final = (
         'os.chmod(where + "/renamed", 0o755)',
         _is("write", "{where}/renamed", "executable"),
     ),
+    Eye("directory listed", "os.listdir(where)", _is("file", "{where}/", "listed")),
+    Eye("weights mapped", """
+with open(where + "/eye.gguf", "wb") as file:
+    file.write(bytes(4096))
+with open(where + "/eye.gguf", "rb") as file:
+    mmap.mmap(file.fileno(), 4096, mmap.MAP_SHARED, mmap.PROT_READ)
+""", _is("model", "{where}/eye.gguf", "mapped")),
     Eye("bytes read", 'open("/proc/self/maps", "rb").read()', counter="COUNT_READ_BYTES"),
     Eye("executable file mapped", """
 with open(where + "/library", "wb") as file:
@@ -127,6 +134,10 @@ listener = socket.socket(); listener.bind(("127.0.0.1", 0)); listener.listen()
     Eye("connect", """
 client = socket.create_connection(listener.getsockname())
 """, _is("peer", "tcp 127.0.0.1:"), programs=("on_connect4",)),
+    Eye("connect not answered", """
+gone = socket.socket(); gone.bind(("127.0.0.1", 0)); nobody = gone.getsockname(); gone.close()
+socket.socket().connect_ex(nobody)
+""", _is("refused", "tcp 127.0.0.1:"), programs=("on_tcp_state",)),
     Eye("accept", "served, _ = listener.accept()", _is("peer", "accept tcp 127.0.0.1")),
     Eye("bytes sent", """
 client.sendall(b"x"); served.recv(1)

@@ -57,7 +57,12 @@ RULES: Final = (
     Rule(
         "interpreter-startup",
         WRITE,
-        r"\.pth$|/(?:site|user)customize\.py$|/PYTHONSTARTUP|/\.pythonrc",
+        # PyTorch names weights the same: outside the directories that Python reads at its start, a
+        # name that says so is no start file.
+        r"/(?:site|dist)-packages/(?:.*/)?[^/]+\.pth$"
+        r"|(?:^|/)(?![^/]*(?:model|weight|checkpoint|ckpt|epoch|step|best|last|final|lora|adapter|"
+        r"consolidated|state|encoder|decoder|net|\d{2,}))[^/]+\.pth$"
+        r"|/(?:site|user)customize\.py$|/PYTHONSTARTUP|/\.pythonrc",
         Level.CRITICAL,
         "a file that runs at every start of Python",
         ("T1546.018", "AML.T0011.001"),
