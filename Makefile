@@ -24,6 +24,9 @@ BPF_CFLAGS := -g -O2 -Wall -Wextra -Wno-unused-parameter -Werror -target bpf -D_
 BPF_SOURCES := $(wildcard probes/*.bpf.c)
 BPF_PARTS := $(BPF_SOURCES:probes/%.bpf.c=build/bpf/%.o)
 BPF_OBJECT := probes/inferward.bpf.o
+# For kernels before 6.2: one part differs, see there.
+BPF_UNTYPED := probes/inferward-untyped.bpf.o
+UNTYPED_PARTS := $(BPF_PARTS:build/bpf/file_classes.o=build/bpf/file_classes.untyped.o)
 C_FILES := $(filter-out probes/vmlinux.h,$(wildcard probes/*.c probes/*.h))
 
 .PHONY: help setup demo-setup bench-setup vm-setup build test lint format demo bench soak drills vm-test install \
@@ -44,15 +47,21 @@ bench-setup: demo-setup ## two more model servers for the benchmark: Triton and 
 vm-setup: setup
 	@packaging/setup.sh vm
 
-build: setup $(BPF_OBJECT) ## the eBPF object
+build: setup $(BPF_OBJECT) $(BPF_UNTYPED) ## the eBPF objects
 
 # The compiler itself lists which headers each part read, in build/bpf/*.d.
 build/bpf/%.o: probes/%.bpf.c Makefile | setup
 	@mkdir -p $(@D)
 	$(CLANG) $(BPF_CFLAGS) -MMD -MP -MT $@ -c $< -o $@
 
+build/bpf/%.untyped.o: probes/%.bpf.c Makefile | setup
+	@mkdir -p $(@D)
+	$(CLANG) $(BPF_CFLAGS) -DUNTYPED_READS -MMD -MP -MT $@ -c $< -o $@
+
 # Linked first, stripped last: DWARF goes, BTF (which carries the schema and CO-RE) stays.
+$(BPF_UNTYPED): $(UNTYPED_PARTS)
 $(BPF_OBJECT): $(BPF_PARTS)
+$(BPF_OBJECT) $(BPF_UNTYPED):
 	$(BPFTOOL) gen object $@.new $^
 	$(LLVM_STRIP) -g $@.new
 	mv $@.new $@
@@ -102,5 +111,5 @@ lock: setup ## write packaging/locks/*.txt anew from pyproject.toml
 
 clean: ## what make made, but not .venv and .cache
 	rm -rf build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
-	rm -f $(BPF_OBJECT)
+	rm -f $(BPF_OBJECT) $(BPF_UNTYPED)
 	find . -path ./.venv -prune -o -path ./.cache -prune -o -name __pycache__ -print0 | xargs -0r rm -rf

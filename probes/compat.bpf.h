@@ -13,7 +13,7 @@
  * - From 5.12 (kernel commit bc235cdb423a) until 6.2 a look-up in task storage fails while a
  *   preempted one is under way on this CPU: whoever must not miss a member asks the list by
  *   process, too (guard.bpf.c).
- * - bpf_rdonly_cast(), from 6.2, is used by file_classes.bpf.c: one object alone may, see there.
+ * - bpf_rdonly_cast(), from 6.2, is used by file_classes.bpf.c; without it: UNTYPED_READS, there.
  */
 #ifndef INFERWARD_COMPAT_BPF_H
 #define INFERWARD_COMPAT_BPF_H

@@ -9,14 +9,16 @@
 #include "guess.bpf.h"
 
 /* Since 6.2 (kernel commit a35b9af4ec2c): an address as a pointer to a kernel type, so that
- * fields are plain loads, and no helper's read, which costs some 40 ns. Set before load by
- * probes/loader.py; where it is 0, the verifier drops what needs it.
+ * fields are plain loads, and no helper's read, which costs some 40 ns. Older kernels are given
+ * an object without it: to learn that a function is missing, libbpf walks all modules, which
+ * takes a capability that the agent's unit does not hold.
  */
-const volatile __u8 typed_reads = 0;
-extern void *bpf_rdonly_cast(void *address, __u32 type) __ksym __weak;
+#ifndef UNTYPED_READS
+extern void *bpf_rdonly_cast(void *address, __u32 type) __ksym;
 
 #define TYPED(type, address) \
 	((struct type *)bpf_rdonly_cast((void *)(address), bpf_core_type_id_kernel(struct type)))
+#endif
 
 #define RECENT_SLOTS 8
 #define RECENT_USES 16
@@ -40,28 +42,27 @@ struct {
 
 static __always_inline void facts_read(struct file_facts *facts, struct file *file)
 {
-	struct inode *inode;
+#ifdef UNTYPED_READS
+	struct inode *inode = BPF_CORE_READ(file, f_inode);
 
-	if (typed_reads) {
-		inode = TYPED(file, file)->f_inode;
-		facts->mode = inode->i_mode;
-		facts->key.ino = inode->i_ino;
-		facts->key.dev = inode->i_sb->s_dev;
-		facts->key.generation = inode->i_generation;
-		return;
-	}
-	inode = BPF_CORE_READ(file, f_inode);
 	facts->mode = BPF_CORE_READ(inode, i_mode);
 	facts->key.ino = BPF_CORE_READ(inode, i_ino);
 	facts->key.dev = BPF_CORE_READ(inode, i_sb, s_dev);
 	facts->key.generation = BPF_CORE_READ(inode, i_generation);
+#else
+	struct inode *inode = TYPED(file, file)->f_inode;
+
+	facts->mode = inode->i_mode;
+	facts->key.ino = inode->i_ino;
+	facts->key.dev = inode->i_sb->s_dev;
+	facts->key.generation = inode->i_generation;
+#endif
 }
 
 /* As file_of(), by plain loads where the kernel has them: every read and write pays for it. */
 static __always_inline struct file *file_of_current(__u32 fd)
 {
 	struct files_struct *files = bpf_get_current_task_btf()->files;
-	struct file *file = NULL;
 	struct fdtable *table;
 
 	if (!files)
@@ -69,10 +70,15 @@ static __always_inline struct file *file_of_current(__u32 fd)
 	table = files->fdt;
 	if (!table || fd >= table->max_fds)
 		return NULL;
-	if (typed_reads) /* eight bytes as a number, which is what a timespec64 begins with */
-		return (void *)TYPED(timespec64, &table->fd[fd])->tv_sec;
+#ifdef UNTYPED_READS
+	struct file *file = NULL;
+
 	bpf_probe_read_kernel(&file, sizeof(file), &table->fd[fd]);
 	return file;
+#else
+	/* Eight bytes as a number, which is what a timespec64 begins with. */
+	return (void *)TYPED(timespec64, &table->fd[fd])->tv_sec;
+#endif
 }
 
 static __noinline __u32 class_guess(struct file_facts *facts, struct file *file)

@@ -27,7 +27,6 @@ from probes.ring import Ring
 if TYPE_CHECKING:
     from probes.schema import Schema
 
-OBJECT: Final = Path(__file__).with_name("inferward.bpf.o")
 MAPS: Final = (
     "tasks",
     "members",
@@ -57,6 +56,24 @@ _RING_SECTION: Final = "tp_btf/io_uring_"
 _CAST: Final = "bpf_rdonly_cast"
 _LSM_ORDER: Final = Path("/sys/kernel/security/lsm")
 _META_KEY: Final = bytes(4)
+
+
+@cache
+def _has_function(name: str) -> bool:
+    """Whether the kernel's BTF has this name: the table is strings between NULs."""
+    return b"\0%s\0" % name.encode() in _KERNEL_BTF.read_bytes()
+
+
+def _object() -> Path:
+    """The object that this kernel can be given: probes/file_classes.bpf.c says why there are two."""
+    try:
+        typed = _has_function(_CAST)
+    except OSError:  # no BTF at all: nothing loads, and `agent doctor` says so
+        typed = True
+    return Path(__file__).with_name("inferward.bpf.o" if typed else "inferward-untyped.bpf.o")
+
+
+OBJECT: Final = _object()
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,12 +133,6 @@ def has_hook(section: str) -> bool:
 
 def _has_tracepoint(name: str) -> bool:
     return _has_function(f"btf_trace_{name}")
-
-
-@cache
-def _has_function(name: str) -> bool:
-    """Whether the kernel's BTF has this name: the table is strings between NULs."""
-    return b"\0%s\0" % name.encode() in _KERNEL_BTF.read_bytes()
 
 
 def _wanted(path: Path) -> set[str]:
@@ -284,8 +295,7 @@ def _opened(path: Path, wanted: set[str]) -> libbpf.Object:
     types = schema.load(path)
     low, high = (int(port) for port in _PORT_RANGE.read_text().split())
     settings = opened.initial_value(_rodata(opened))
-    chosen = {"ephemeral_low": low, "ephemeral_high": high, "typed_reads": _has_function(_CAST)}
-    for name, value in chosen.items():
+    for name, value in (("ephemeral_low", low), ("ephemeral_high", high)):
         offset, size = types.variable(".rodata", name)
         settings[offset : offset + size] = list(value.to_bytes(size, "little"))
     for program in set(opened.programs) - wanted:
