@@ -34,6 +34,8 @@ _MESSAGE_BYTES: Final = 1024
 _INFO_BYTES: Final = 224
 _VERIFIED_AT: Final = 216
 
+KERNEL_TYPES: Final = "/sys/kernel/btf/vmlinux"
+
 _SIGNATURES: Final[dict[str, tuple[Any, tuple[Any, ...]]]] = {
     "bpf_object__open_file": (c.c_void_p, (c.c_char_p, c.c_void_p)),
     "bpf_object__load": (c.c_int, (c.c_void_p,)),
@@ -208,7 +210,9 @@ class Object:
         _unresolved.clear()
         _asked_for.clear()
         options = _OpenOptions(bytes=c.sizeof(_OpenOptions))
-        options.btf_custom_path = os.fsencode(types) if types else None
+        # Named even where it is the running kernel's: else, for a type that this kernel lacks,
+        # libbpf goes through all modules, which takes CAP_SYS_ADMIN that the unit does not hold.
+        options.btf_custom_path = os.fsencode(types or KERNEL_TYPES)
         self._pointer = self._lib.bpf_object__open_file(os.fsencode(path), c.byref(options))
         if not self._pointer:
             raise failed(f"open {path}")

@@ -65,7 +65,7 @@ def _has_function(name: str) -> bool:
 
 
 def _object() -> Path:
-    """The object that this kernel can be given: probes/file_classes.bpf.c says why there are two."""
+    """The object for this kernel; probes/file_classes.bpf.c says why there are two."""
     try:
         typed = _has_function(_CAST)
     except OSError:  # no BTF at all: nothing loads, and `agent doctor` says so
