@@ -90,15 +90,18 @@ def test_a_second_reader_of_the_ring_is_told_of(watch: Watch) -> None:
         "from probes.loader import OBJECT\nfrom probes.maps import BpfMap\n"
         "from probes.ring import Ring\n"
         "ring = Ring(BpfMap.pinned(Path(sys.argv[1]), 'ring'), schema.load(OBJECT))\n"
-        "end = time.monotonic() + 4\n"
+        "print('ready', flush=True)\nend = time.monotonic() + 4\n"
         "while time.monotonic() < end:\n    ring.peek(); ring.advance()\n"
     )
     command = ["nice", "-n", "-5", sys.executable, "-c", thief, str(watch.daemon.pins)]
-    with subprocess.Popen(command) as process:
-        for turn in range(40):
+    with subprocess.Popen(command, stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == b"ready\n"
+        turn = 0
+        while process.poll() is None:
+            turn += 1
             (watch.server.home / f"new-{turn}").touch()
             watch.server.do(f"open(home / 'new-{turn}').close(); answer = 1")
-        process.wait(20)
     watch.alarm("another reader took", since_ns)
 
 
