@@ -15,6 +15,8 @@ KERNEL ?=
 # Options and parts of the benchmark, and how long the soak lasts.
 BENCH ?=
 SECONDS := 3600
+# Directories of recordings that the attack prior is learnt from.
+RECORDINGS ?= recordings
 
 CLANG ?= clang
 LLVM_STRIP ?= llvm-strip
@@ -29,7 +31,7 @@ BPF_UNTYPED := probes/inferward-untyped.bpf.o
 UNTYPED_PARTS := $(BPF_PARTS:build/bpf/file_classes.o=build/bpf/file_classes.untyped.o)
 C_FILES := $(filter-out probes/vmlinux.h,$(wildcard probes/*.c probes/*.h))
 
-.PHONY: help setup demo-setup bench-setup vm-setup build test lint format demo bench soak drills vm-test install \
+.PHONY: help setup demo-setup bench-setup vm-setup build test lint format demo bench soak drills prior vm-test install \
 	uninstall lock clean
 
 help: ## this list
@@ -96,6 +98,9 @@ soak: build ## an hour at a hundred times the usual events (SECONDS=600: shorter
 
 drills: build ## every drill on a live server: about ten minutes
 	$(PYTHON) -m pytest tests/drills
+
+prior: build ## the attack prior anew (RECORDINGS=DIR: of `agent drill run --record DIR`)
+	$(PYTHON) -m agent.main eval prior $(RECORDINGS) --to agent/attack.prior
 
 vm-test: build vm-setup ## programs and tests by kernel, one table (KERNEL=6.1: one of them)
 	$(PYTHON) tests/vm/matrix.py $(KERNEL)

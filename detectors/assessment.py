@@ -124,6 +124,7 @@ class Assessment:
         uploads: The peers it sent most to on its own connections, most first.
         techniques: ATT&CK and ATLAS ids, without repetition.
         summary: One sentence for a person.
+        likeness: Bits by which attacks are likelier to make its new call sequences than it is.
     """
 
     state: BaselineState
@@ -138,3 +139,4 @@ class Assessment:
     techniques: tuple[str, ...]
     summary: str
     uploads: tuple[Upload, ...] = ()
+    likeness: float | None = None

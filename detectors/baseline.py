@@ -35,9 +35,9 @@ Fit = Callable[[Floats], ResourceModel | None]
 MAX_ROWS: Final = 2_048
 """Resource rows kept for the fit; beyond it every second one is dropped, evenly over time."""
 
-MARGINS: Final = {"sequence": 0.25, "unseen": 0.0, "resources": 2.0}
+MARGINS: Final = {"sequence": 0.25, "unseen": 0.0, "likeness": 16.0, "resources": 2.0}
 """By channel, what a score must exceed the calibrated ones by to count as more unusual: bits per
-call, bits, standard deviations. A short shadow is steadier than a day, and however surely a
+call, bits, bits, standard deviations. A short shadow is steadier than a day, and however surely a
 deviation is smaller than this, it is nothing to wake anybody for. Only ever raises p-values, so
 the budget still holds."""
 

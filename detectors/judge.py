@@ -18,6 +18,7 @@ from detectors.assessment import (
 )
 from detectors.baseline import Baseline, Fit
 from detectors.eprocess import EProcess, alarm_threshold
+from detectors.prior import AttackPrior
 from detectors.repertoire import folder_of
 from detectors.resources import fit as fit_here
 from detectors.sensitive import sensitivity
@@ -62,6 +63,7 @@ class Judge:
         baseline: Its knowledge; replace it to restore one from disk.
         fit: Fits the resource model; pass one that uses a worker process and returns None
             until it is done, since scikit-learn takes seconds to load.
+        prior: What attacks look like; None: only what is unusual counts.
         evidence: The running bet.
         phase: Of the latest window; items between windows are judged in it.
         recent: Serious novelties; those within ten seconds add up.
@@ -73,6 +75,7 @@ class Judge:
     settings: JudgeSettings
     baseline: Baseline
     fit: Fit = fit_here
+    prior: AttackPrior | None = None
     evidence: EProcess = field(init=False)
     phase: Phase = Phase.STEADY
     recent: deque[NovelItem] = field(default_factory=lambda: deque(maxlen=MAX_RECENT))
@@ -83,6 +86,7 @@ class Judge:
     def __post_init__(self) -> None:
         """Bet at the pace a restored baseline was calibrated for."""
         self.evidence = EProcess(self.baseline.bet_stride)
+        self.baseline.sequences.prior = self.prior
 
     def observe(self, window: Window) -> Assessment:
         """Take one window in: learn it or score it, move on in life, and judge it.
@@ -213,7 +217,7 @@ class Judge:
         )
         if uploads.exceed(shares) and window.uploads:
             found = replace(found, summary=uploads.with_peers(found.summary, window.uploads))
-        return replace(found, uploads=window.uploads)
+        return replace(found, uploads=window.uploads, likeness=scores.get("likeness"))
 
     def _statistical(self, evidence: float, spent: float) -> Level:
         """Return what numbers alone are worth: one alarm of the budget is `high`."""

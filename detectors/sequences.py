@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from detectors import words
 from detectors.assessment import SurprisingGram
 from detectors.ngram import NgramModel
+from detectors.prior import AttackPrior
 from detectors.window import Grams
 
 COVERAGE_WINDOWS: Final = 32
@@ -34,12 +35,15 @@ class Sequences:
         fewest_calls: In any window learnt; 0 at first.
         shown: By role, ascending: unseen 7-grams that were already counted as evidence. No part
             of what is known: they stay unseen, but the same one weighs only once.
+        prior: What attacks look like, of the program and no part of what was learnt here; None:
+            nothing is compared with it.
     """
 
     models: dict[str, NgramModel] = field(default_factory=dict)
     coverage_log: list[tuple[int, int]] = field(default_factory=list)
     fewest_calls: int = 0
     shown: dict[str, words.Words] = field(default_factory=dict)
+    prior: AttackPrior | None = None
 
     def learn(self, grams: Iterable[Grams]) -> None:
         """Take one window's counts in, after measuring how much of it was known."""
@@ -60,7 +64,7 @@ class Sequences:
         total = sum(calls for _, calls in self.coverage_log)
         return sum(known for known, _ in self.coverage_log) / total if total else None
 
-    def scores(self, grams: Iterable[Grams]) -> dict[str, float]:
+    def scores(self, grams: Sequence[Grams]) -> dict[str, float]:
         """Return the mean surprisal of all calls and the bits of 7-grams seen for the first time.
 
         The second does not shrink when an attack's calls are mixed with harmless ones, and a
@@ -68,22 +72,36 @@ class Sequences:
         nothing: `note` marks what was counted.
 
         Returns:
-            ``unseen`` in bits, and ``sequence`` in bits per call, the latter only from half the
-            fewest calls of a learnt window on: a mean over less says little. Empty if nothing
-            was learnt or no call was made.
+            ``unseen`` in bits; with a prior ``likeness``, also in bits: how much likelier attacks
+            make those; and ``sequence`` in bits per call, only from half the fewest calls of a
+            learnt window on: a mean over less says little. Empty if nothing was learnt or no
+            call was made.
         """
-        bits, calls, unseen = 0.0, 0, 0.0
+        bits, calls = 0.0, 0
         for one in grams:
-            surprisal, known = self._surprisal(one)
-            bits += float(surprisal @ one.counts.astype(np.float64))
+            bits += float(self._surprisal(one)[0] @ one.counts.astype(np.float64))
             calls += int(one.counts.sum())
-            fresh = ~known & ~words.contains(self._shown(one.role), one.words)
-            unseen += float(surprisal[fresh].sum())
         if not calls or not self.models:
             return {}
-        if 2 * calls < self.fewest_calls:
-            return {"unseen": unseen}
-        return {"sequence": bits / calls, "unseen": unseen}
+        fresh, surprisal = self.fresh(grams)
+        found = {"unseen": float(surprisal.sum())}
+        likeness = None if self.prior is None else self.prior.score(fresh, surprisal)
+        if likeness is not None:
+            found["likeness"] = likeness
+        return found if 2 * calls < self.fewest_calls else found | {"sequence": bits / calls}
+
+    def fresh(self, grams: Iterable[Grams]) -> tuple[words.Words, NDArray[np.float64]]:
+        """Return the sequences never learnt and not yet counted, and how surprising each is.
+
+        Changes nothing. Both have shape (n,); one that two roles made is there twice.
+        """
+        found, surprisals = [np.zeros(0, np.uint64)], [np.zeros(0)]
+        for one in grams:
+            surprisal, known = self._surprisal(one)
+            fresh = ~known & ~words.contains(self._shown(one.role), one.words)
+            found.append(one.words[fresh])
+            surprisals.append(surprisal[fresh])
+        return np.concatenate(found), np.concatenate(surprisals)
 
     def note(self, grams: Iterable[Grams]) -> None:
         """Remember this window's unseen 7-grams as counted, as far as there is room."""

@@ -1,10 +1,12 @@
 """Judges whole traces with all sequence detectors together: for evaluation and replay.
 
-Six statistics, each turned into its rank among ordinary traces, and the median of those: the
-mean surprisal of the n-gram model; the largest of its rolling means over 20, 50 and 200 calls,
-since harmless calls around an attack dilute a mean; the share of sequences STIDE never saw; the
-distance to the nearest traces. The ranks come from cross-fitting: each training trace is scored
-by models that did not see it, so the threshold needs no attack and no further normal data.
+Six statistics, each turned into its rank among ordinary traces, and merged as channels are live:
+by the mean of the bets on their p-values, so that one that is sure outweighs others that see
+nothing. They are the mean surprisal of the n-gram model; the largest of its rolling means over
+20, 50 and 200 calls, since harmless calls around an attack dilute a mean; the share of sequences
+STIDE never saw; the distance to the nearest traces. The ranks come from cross-fitting: each
+training trace is scored by models that did not see it, so the threshold needs no attack and no
+further normal data.
 """
 
 from __future__ import annotations
@@ -119,19 +121,28 @@ class TraceJudge:
         In [0, 1] within them, growing on beyond 1 above the largest, so that clear cases keep
         their order.
         """
-        each = [_rank(self.ordinary[:, at], statistics[:, at]) for at in range(len(STATISTICS))]
+        each = [rank(self.ordinary[:, at], statistics[:, at]) for at in range(len(STATISTICS))]
         return np.stack(each, axis=1)
 
     def scores(self, traces: Sequence[Words]) -> Floats | None:
-        """Return how unusual each trace is: the median rank. None until something was learnt."""
+        """Return how unusual each trace is; see `combine`. None until something was learnt."""
         if not len(self.ordinary):
             return None
         return self.combine(self.statistics(traces))
 
     def combine(self, statistics: Floats) -> Floats:
-        """Return the median rank of each row of raw statistics, shape (n,)."""
-        median: Floats = np.median(self.ranks(statistics), axis=1)
-        return median
+        """Return the logarithm of the mean bet on each row of raw statistics, shape (n,).
+
+        On made-up corpora of one to forty programs, whose attacks were bursts, odd calls among
+        ordinary ones and long repetitions, the median rank found 11 % of them at 5 % false
+        alarms where a seventh of the ordinary traces came from programs never learnt, these
+        bets 16 %; the largest rank 22 %, but it is what every odd ordinary trace excels in, too.
+        """
+        ranks = self.ranks(statistics)
+        p_values = 1.0 - np.minimum(ranks, 1.0) + 1.0 / (len(self.ordinary) + 1)
+        bets = _bets(p_values) * np.maximum(ranks, 1.0)
+        log: Floats = np.log(bets.mean(axis=1))
+        return log
 
     def threshold(self, false_alarms: float) -> float | None:
         """Return the score that at most this share of ordinary traces exceeds.
@@ -167,8 +178,36 @@ def rolling_maximum(bits: Floats, scale: int) -> float:
     return float((sums[scale:] - sums[:-scale]).max()) / scale
 
 
-def _rank(ordinary: Floats, values: Floats) -> Floats:
-    """Return the share of `ordinary`, ascending, below each value; beyond it, more than 1."""
+def _bets(p_values: Floats) -> Floats:
+    """Return the mixture bet on each p-value, as `detectors.eprocess.e_value` does on one."""
+    p = np.minimum(p_values, 1.0 - 1e-3)  # beyond it 0 is divided by 0; the limit is 0.5
+    log = np.log(p)
+    bets: Floats = (1.0 - p + p * log) / (p * log * log)
+    return bets
+
+
+def mean_surprisal(model: NgramModel, traces: Sequence[Words]) -> Floats:
+    """Return each trace's mean surprisal, shape (n,), bits per call.
+
+    Raises:
+        SequenceError: nothing was learnt, or a trace is empty.
+    """
+    if not model or any(not len(one) for one in traces):
+        raise SequenceError("nothing was learnt, or a trace is empty")
+    distinct, inverse = np.unique(np.concatenate(list(traces)), return_inverse=True)
+    bits = model.surprisal(distinct)
+    if bits is None:  # ruled out above
+        raise SequenceError("nothing was learnt")
+    starts = np.cumsum([0, *(len(one) for one in traces[:-1])])
+    means: Floats = np.add.reduceat(bits[inverse], starts) / [len(one) for one in traces]
+    return means
+
+
+def rank(ordinary: Floats, values: Floats) -> Floats:
+    """Return the share of `ordinary`, ascending, below each value; beyond it, more than 1.
+
+    Grows on above the largest, so that clear cases keep their order.
+    """
     low = np.searchsorted(ordinary, values, side="left")
     high = np.searchsorted(ordinary, values, side="right")
     inside = (low + high) / (2 * len(ordinary))

@@ -50,6 +50,12 @@ def run(
     wait: Annotated[
         str, typer.Option(metavar="SPAN", help="How long the baseline may take to be ready.")
     ] = "30m",
+    record: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="DIR", help="Have each drill recorded there, for `agent eval recordings`."
+        ),
+    ] = None,
     config: ConfigFile = None,
     as_json: AsJson = False,
 ) -> None:
@@ -61,6 +67,7 @@ def run(
     from agent.cli.times import span_s
     from agent.config import load
     from agent.drills.catalogue import DRILLS
+    from agent.drills.recordings import Recordings
     from agent.drills.runner import keep
     from agent.errors import UnknownError
 
@@ -69,11 +76,12 @@ def run(
         if name not in DRILLS:
             raise UnknownError("drill", name)
     chosen = [DRILLS[name] for name in names] if names else list(DRILLS.values())
+    recordings = Recordings(settings.paths.run, record)
     if workload is None:
-        found, name = _on_own_server(settings, chosen, span_s(wait))
+        found, name = _on_own_server(settings, chosen, span_s(wait), recordings)
     else:
         chosen = [drill for drill in chosen if drill.outside]
-        found, name = _on_theirs(settings, chosen, workload), workload
+        found, name = _on_theirs(settings, chosen, workload, recordings), workload
     _finish(keep(settings.paths.state, name, found), as_json=as_json)
 
 
@@ -85,21 +93,35 @@ def report(*, config: ConfigFile = None, as_json: AsJson = False) -> None:
     _finish(latest(load(config).paths.state), as_json=as_json)
 
 
-def _on_own_server(settings: Any, drills: list[Any], wait_s: float) -> tuple[list[Any], str]:  # noqa: ANN401  (imported late)
+def _on_own_server(
+    settings: Any,  # noqa: ANN401  (imported late, as what follows)
+    drills: list[Any],
+    wait_s: float,
+    recordings: Any,  # noqa: ANN401
+) -> tuple[list[Any], str]:
     import signal
     import sys
 
+    from agent.drills.recordings import NORMAL, ORDINARY_S
     from agent.drills.rig import Rig
     from agent.drills.runner import Runner
 
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # the server must not outlive us
     with Rig(settings.paths.run, _note) as rig:
         rig.learn(wait_s)
-        runner = Runner(_record_of(settings), rig.name, rig.pid, rig)
+        if recordings:
+            with recordings.kept(NORMAL, "ordinary"):
+                rig.live(ORDINARY_S)
+        runner = Runner(_record_of(settings), rig.name, rig.pid, rig, recordings)
         return runner.run(drills, _told), rig.name
 
 
-def _on_theirs(settings: Any, drills: list[Any], name: str) -> list[Any]:  # noqa: ANN401  (imported late)
+def _on_theirs(
+    settings: Any,  # noqa: ANN401  (imported late, as what follows)
+    drills: list[Any],
+    name: str,
+    recordings: Any,  # noqa: ANN401
+) -> list[Any]:
     from agent.control import request
     from agent.drills.runner import Runner
     from agent.errors import UnknownError
@@ -107,7 +129,8 @@ def _on_theirs(settings: Any, drills: list[Any], name: str) -> list[Any]:  # noq
     watched = {one["name"]: one for one in request(settings.paths.run, "workloads")}
     if name not in watched or not watched[name]["roots"]:
         raise UnknownError("workload", name)
-    return Runner(_record_of(settings), name, watched[name]["roots"][0], None).run(drills, _told)
+    pid = watched[name]["roots"][0]
+    return Runner(_record_of(settings), name, pid, None, recordings).run(drills, _told)
 
 
 def _record_of(settings: Any) -> Path:  # noqa: ANN401  (Settings, imported late)

@@ -43,6 +43,7 @@ from agent.evidence import collect
 from agent.evidence.subject import find
 from agent.log import log
 from agent.operator.probes import OperatorProbes
+from agent.prior import shipped_prior
 from agent.recording.tap import Tap
 from agent.response.breaker import Breaker
 from agent.response.containment import Containment
@@ -304,6 +305,7 @@ class Daemon:
             judge_settings(self.settings, found.name),
             baseline,
             partial(self.fitter.fit, found.name),
+            shipped_prior(),
         )
         origin = Origin(self.settings.host, found.name, found.engine, self.offset_ns)
         self.lineage.learn_table(table, found.pids)

@@ -69,6 +69,7 @@ def verdict(
         "score": _number(assessment.score),
         "p_value": _number(assessment.p_value),
         "e_value": _number(assessment.e_value),
+        "likeness_bits": _number(assessment.likeness),
         "budget_spent": _number(assessment.budget_spent),
         "window": {
             "start_ns": window.start_ns,

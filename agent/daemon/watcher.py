@@ -188,7 +188,7 @@ class Watcher:
 
     def replace_baseline(self, baseline: Baseline) -> None:
         """Judge by another baseline from now on; what was recent is forgotten."""
-        self.judge = Judge(self.judge.settings, baseline, self.judge.fit)
+        self.judge = Judge(self.judge.settings, baseline, self.judge.fit, self.judge.prior)
         self.items, self.fresh = [], []
         self.tap.judging(self)
 

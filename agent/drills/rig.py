@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import secrets
 import shutil
@@ -51,6 +52,8 @@ class Rig:
         self._token = secrets.token_hex(16)
         self._server: subprocess.Popen[str]
         self._stack = ExitStack()
+        self._life = itertools.cycle(lookalikes.LEARNED)
+        self._lived_s = 0.0
 
     def __enter__(self) -> Self:
         """Start the server, its load and its watch."""
@@ -135,18 +138,30 @@ class Rig:
         Raises:
             DrillBaselineError: It does not after `wait_s`.
         """
-        life, began, at = tuple(lookalikes.LEARNED), time.monotonic(), 0
-        acted_s = 0.0
+        began = time.monotonic()
         while (found := self.workload())["state"] != "guarding":
-            now = time.monotonic()
             missing = "; ".join(found.get("progress", {}).get("missing", ()))
-            if now - began > wait_s:
+            if time.monotonic() - began > wait_s:
                 raise DrillBaselineError(self.name, f"{found['state']}: {missing}")
-            if now - acted_s > LIFE_S:
-                self.act(life[at % len(life)], 0)
-                at, acted_s = at + 1, now
-                self._tell(f"{now - began:4.0f} s  {found['state']}: {missing}")
+            if self._live():
+                self._tell(f"{time.monotonic() - began:4.0f} s  {found['state']}: {missing}")
             time.sleep(_POLL_S)
+
+    def live(self, span_s: float) -> None:
+        """Live an ordinary life for so long."""
+        until = time.monotonic() + span_s
+        while time.monotonic() < until:
+            self._live()
+            time.sleep(_POLL_S)
+
+    def _live(self) -> bool:
+        """Do the next act of an ordinary life if it is time; returns whether it was."""
+        now = time.monotonic()
+        if now - self._lived_s <= LIFE_S:
+            return False
+        self.act(next(self._life), 0)
+        self._lived_s = now
+        return True
 
     def workload(self) -> dict[str, Any]:
         """What the agent says of the server."""

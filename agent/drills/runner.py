@@ -13,6 +13,7 @@ from agent.drills import loopback
 from agent.drills.catalogue import Drill
 from agent.drills.errors import NoReportError
 from agent.drills.outside import OUTSIDE
+from agent.drills.recordings import Recordings
 from agent.drills.rig import Rig
 from agent.store import Store, level_rank
 
@@ -62,10 +63,14 @@ class Runner:
         workload: Its name.
         pid: One of its processes.
         rig: The drills' own server; None for a server of somebody else's.
+        recordings: Of each drill.
     """
 
-    def __init__(self, store: Path, workload: str, pid: int, rig: Rig | None) -> None:
+    def __init__(
+        self, store: Path, workload: str, pid: int, rig: Rig | None, recordings: Recordings
+    ) -> None:
         """Do nothing yet."""
+        self._recordings = recordings
         self._store = store
         self._workload = workload
         self._pid = pid
@@ -85,7 +90,7 @@ class Runner:
     def _one(self, drill: Drill) -> Outcome:
         began_ns = time.time_ns() - round(CLOCK_S * _NS)
         began = time.monotonic()
-        with loopback.sink() as port:
+        with loopback.sink() as port, self._recordings.of(drill):
             failed = self._act(drill, port)
             acted = time.monotonic()
             gravest: dict[str, Any] = {}

@@ -10,6 +10,7 @@ import numpy as np
 
 from detectors.assessment import Level, NovelItem
 from detectors.judge import Judge
+from detectors.prior import AttackPrior
 from detectors.settings import JudgeSettings
 from detectors.window import Grams, Item, ItemKind, Phase, Upload, Window
 
@@ -82,8 +83,12 @@ def unpack_settings(plain: Mapping[str, Any]) -> JudgeSettings:
 
 
 def pack_judge(judge: Judge) -> dict[str, Any]:
-    """Return everything the next verdict depends on: settings, baseline, and what is recent."""
+    """Return everything the next verdict depends on: settings, baseline, and what is recent.
+
+    And the prior: another version of the program brings another one.
+    """
     return {
+        "prior": b"" if judge.prior is None else judge.prior.to_bytes(),
         "settings": pack_settings(judge.settings),
         "baseline": judge.baseline.to_bytes(),
         "shown": {role: _bytes(words) for role, words in judge.baseline.sequences.shown.items()},
@@ -94,6 +99,12 @@ def pack_judge(judge: Judge) -> dict[str, Any]:
         "alarmed": judge.alarmed,
         "working_since_ns": judge.working_since_ns,
     }
+
+
+def unpack_prior(plain: Mapping[str, Any]) -> AttackPrior | None:
+    """Return the prior that was judged with; older recordings have none."""
+    data: bytes = plain.get("prior", b"")
+    return AttackPrior.from_bytes(data) if data else None
 
 
 def restore_memory(judge: Judge, plain: Mapping[str, Any]) -> None:

@@ -108,15 +108,15 @@ class Replay:
     def _begin(self, name: str, start: dict[str, Any]) -> None:
         origin = Origin(start["host"], name, start["engine"], start["offset_ns"])
         level, told_ns = start["told"]
-        settings = facts.unpack_settings(start["settings"])
+        settings, prior = facts.unpack_settings(start["settings"]), facts.unpack_prior(start)
         if self.baseline is not None and self.baseline.workload == name:
             given = Baseline.from_bytes(self.baseline.to_bytes())
-            course = Course(origin, Judge(settings, given), Telling(), followed=False)
+            course = Course(origin, Judge(settings, given, prior=prior), Telling(), followed=False)
         else:
             recorded = Baseline.from_bytes(start["baseline"])
             acts = {(role, kind, item): at_ns for role, kind, item, at_ns in start["acts"]}
             told = Telling(Level(level), told_ns, acts)
-            course = Course(origin, Judge(settings, recorded), told, followed=True)
+            course = Course(origin, Judge(settings, recorded, prior=prior), told, followed=True)
             facts.restore_memory(course.judge, start)
         course.judge.fit = course.fit
         self._courses[name] = course

@@ -146,6 +146,8 @@ def _evidence(verdict: Verdict) -> Iterator[str]:
         yield f"ordinary windows at least as unusual: {verdict['p_value']:.3%}"
     if verdict.get("budget_spent") is not None:
         yield f"false-alarm budget spent: {verdict['budget_spent']:.1%}"
+    if (bits := verdict.get("likeness_bits") or 0.0) >= 1:
+        yield f"attacks make its new call sequences likelier than it does, by {bits:.0f} bits"
     if lost := verdict.get("window", {}).get("lost"):
         yield f"lost in this window: {lost} records, so this may not be all"
     baseline = verdict.get("baseline") or {}

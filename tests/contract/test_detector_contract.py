@@ -20,6 +20,8 @@ from detectors.errors import CalibrationError, DetectorError, FeatureError, Sequ
 from detectors.features import FEATURES
 from detectors.neighbours import Neighbours
 from detectors.ngram import MAX_WORDS, NgramModel
+from detectors.prior import MAX_WORDS as MAX_PRIOR_WORDS
+from detectors.prior import AttackPrior
 from detectors.stide import Stide
 
 D = TypeVar("D")
@@ -150,6 +152,42 @@ class TestNgramModel(SequenceContract[NgramModel]):
             many = np.unique(rng.integers(1, 1 << 62, 30_000, dtype=np.uint64) | np.uint64(1))
             model.learn(many, np.ones(len(many), np.uint64))
         assert len(model.words) == MAX_WORDS
+
+
+class TestAttackPrior(SequenceContract[AttackPrior]):
+    """Learns what attacks do: `odd` is what it knows, `usual` what it explains worse."""
+
+    def fresh(self) -> AttackPrior:
+        return AttackPrior()
+
+    def taught(self, samples: int = 40) -> AttackPrior:
+        prior = AttackPrior()
+        prior.learn(self.odd(seed) for seed in range(samples))
+        return prior
+
+    def score(self, detector: AttackPrior, sample: words.Words) -> float | None:
+        return detector.score(np.unique(sample), np.full(len(np.unique(sample)), 9.0))
+
+    def bad(self) -> list[words.Words]:
+        return [np.zeros(3, np.uint64), np.array([1.5])]
+
+    def arrays(self, detector: AttackPrior) -> Arrays:
+        return framing.unpack(detector.to_bytes())[1]
+
+    def restored(self, arrays: Arrays) -> AttackPrior:
+        head = framing.unpack(self.taught().to_bytes())[0]
+        return AttackPrior.from_bytes(framing.pack(head, arrays))
+
+    def test_memory_is_bounded(self) -> None:
+        prior, rng = AttackPrior(), np.random.default_rng(0)
+        for _ in range(2):
+            many = rng.integers(1, 1 << 62, 30_000, dtype=np.uint64) | np.uint64(1)
+            prior.learn([many])
+        assert len(prior.model.words) == MAX_PRIOR_WORDS
+
+    def test_surprisals_of_another_shape_are_refused(self) -> None:
+        with pytest.raises(SequenceError, match="surprisals"):
+            self.taught().score(self.odd(1), np.zeros(2))
 
 
 class TestStide(SequenceContract[Stide]):

@@ -8,6 +8,7 @@ import pytest
 
 from agent.daemon.telling import Telling
 from agent.daemon.verdicts import Context, Origin, verdict
+from agent.prior import shipped_prior
 from agent.recording.errors import BrokenRecordingError, NoRecordingError
 from agent.recording.replay import Replay
 from agent.recording.tap import Tap
@@ -126,6 +127,16 @@ def test_another_baseline_judges_the_same_records(tmp_path: Path) -> None:
     knowing.approve([item("exec", "/bin/sh")])
     found = list(Replay(tmp_path / "r", knowing).verdicts())
     assert not [novel for one in found for novel in one["novel"] if novel["level"] == "critical"]
+
+
+def test_a_replay_judges_by_the_prior_that_live_had(tmp_path: Path) -> None:
+    judge = Judge(
+        SETTINGS, Baseline.from_bytes(guarding_judge().baseline.to_bytes()), prior=shipped_prior()
+    )
+    live = attacked(Live(judge), tmp_path / "whole")
+    found = list(Replay(tmp_path / "whole").verdicts())
+    assert shared(found) == shared(live.told)
+    assert any(one["likeness_bits"] for one in found)
 
 
 def test_a_cut_off_recording_is_replayed_up_to_there_and_says_so(tmp_path: Path) -> None:

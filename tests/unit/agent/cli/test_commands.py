@@ -42,7 +42,7 @@ OFFERED = {
     "keys": ("new", "show", "allow", "revoke"),
     "config": ("check", "show"),
     "fleet": ("hosts", "verdicts"),
-    "eval": ("traces",),
+    "eval": ("traces", "recordings", "prior"),
     "record": (),
     "replay": (),
     "drill": ("list", "run", "report"),
@@ -196,9 +196,10 @@ def test_config_show_tells_where_each_value_came_from(agent: Run, config: Path) 
 def test_eval_wants_directories_that_exist(agent: Run, tmp_path: Path) -> None:
     none = tmp_path / "none"
     arguments = ("--train", none, "--normal", none, "--attack", none)
-    outcome = agent("eval", "traces", *arguments)
-    assert (outcome.code, outcome.out) == (2, "")
-    assert "is no directory" in outcome.err
+    for command in (("traces", *arguments), ("recordings", none)):
+        outcome = agent("eval", *command)
+        assert (outcome.code, outcome.out) == (2, "")
+        assert "is no directory" in outcome.err
 
 
 def test_version_is_one_line_with_the_probe_interface(agent: Run) -> None:

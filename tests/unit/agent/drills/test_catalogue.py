@@ -9,6 +9,7 @@ from agent.drills.catalogue import ATTACKS, DRILLS, LOOKALIKES, Drill
 from agent.drills.errors import NoReportError
 from agent.drills.outside import OUTSIDE
 from agent.drills.place import Place
+from agent.drills.recordings import ATTACK, NORMAL, DrillRecordingError, Recordings
 from agent.drills.runner import Outcome, keep, latest, outcome_of
 from agent.render.drills import drill_table, matrix
 from agent.store import LEVELS
@@ -113,3 +114,16 @@ def test_the_matrix_names_what_was_missed_and_the_sums(tmp_path: Path) -> None:
 def test_the_list_tells_what_each_does() -> None:
     text = drill_table([drill.as_json() for drill in DRILLS.values()])
     assert len(text.splitlines()) == len(DRILLS) + 1
+
+
+def test_recordings_lie_where_evaluation_looks_for_them(tmp_path: Path) -> None:
+    assert not Recordings(tmp_path, None)
+    assert Recordings(tmp_path, tmp_path / "kept")
+    assert {one.name for one in (tmp_path / "kept").iterdir()} == {NORMAL, ATTACK}
+
+
+def test_a_directory_that_holds_recordings_takes_no_others(tmp_path: Path) -> None:
+    (tmp_path / "normal").mkdir()
+    (tmp_path / "normal" / "shell.rec").write_bytes(b"")
+    with pytest.raises(DrillRecordingError, match="holds recordings already"):
+        Recordings(tmp_path, tmp_path)

@@ -6,15 +6,8 @@ import numpy as np
 import pytest
 
 from agent.errors import AgentError
-from agent.evaluate import (
-    TraceSetError,
-    auc,
-    best_f1,
-    detection_at,
-    evaluate_traces,
-    parse_trace,
-    read_traces,
-)
+from agent.evaluation.metrics import auc, best_f1, detection_at
+from agent.evaluation.traces import TraceSetError, evaluate_traces, parse_trace, read_traces
 from probes import syscalls
 
 SERVER = ("epoll_wait accept4 recvfrom futex sendto close", "read lseek read futex write fsync")

@@ -13,26 +13,25 @@ from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
-from numpy.typing import NDArray
 
 from agent.errors import AgentError
+from agent.evaluation.metrics import Floats, auc, auc_interval, best_f1, f1, pooled, rates
 from detectors import words
 from detectors.errors import SequenceError
-from detectors.traces import FOLDS, STATISTICS, TraceJudge
+from detectors.ngram import NgramModel
+from detectors.traces import FOLDS, MAX_WORDS, STATISTICS, TraceJudge, mean_surprisal
 from probes import syscalls
 
-FALSE_ALARM_RATES: Final = ("0.01", "0.05", "0.10")
 DEPLOYED_RATE: Final = 0.05
 """Share of ordinary traces the reported deployment threshold may exceed."""
 
-RESAMPLES: Final = 500
-"""Of the bootstrap; its ends are then stable to about the third digit."""
+PRIOR_FOLDS: Final = 10
+"""At most so many priors; with more types than that, each knows fewer of the others."""
 
 MAX_TRACE_BYTES: Final = 64 << 20
+_DIGITS: Final = b"0123456789 \t\r\n\v\f"
 MAX_NAMED: Final = 20
 """Refused files named in the result; the rest is counted."""
-
-Floats = NDArray[np.float64]
 
 
 class TraceSetError(AgentError):
@@ -106,16 +105,21 @@ def parse_trace(path: Path) -> words.Words:
     """
     if path.stat().st_size > MAX_TRACE_BYTES:
         raise SequenceError(f"larger than {MAX_TRACE_BYTES >> 20} MiB")
+    raw = path.read_bytes().replace(b",", b" ")
+    if not raw.strip():
+        raise SequenceError("it is empty")
+    if not raw.translate(None, _DIGITS):  # as most sets are: no object for each of their calls
+        return words.from_numbers(np.fromstring(raw.decode("ascii"), np.int64, sep=" "))
     try:
-        tokens = path.read_text(encoding="utf-8").replace(",", " ").split()
+        tokens = raw.decode("utf-8").split()
     except UnicodeDecodeError as error:
         raise SequenceError(f"no text: byte {error.start} is no UTF-8") from error
-    if not tokens:
-        raise SequenceError("it is empty")
     try:
         numbers = [int(token) if token.isdecimal() else _number(token) for token in tokens]
     except KeyError as error:
         raise SequenceError(f"{error.args[0]!r} is no system call") from error
+    except ValueError as error:
+        raise SequenceError("a number has thousands of digits") from error
     return words.from_numbers(numbers)
 
 
@@ -131,7 +135,8 @@ def evaluate_traces(train: Path, normal: Path, attack: Path) -> dict[str, Any]:
         normal traces named by the key alarms; ``threshold``: the one a deployment takes from
         the training traces alone, what it promises and what it gives; ``f1`` at it, and
         ``f1_best`` at the best threshold in hindsight; ``by_type``: the same per attack type;
-        ``detectors``: AUC of each statistic alone; ``us_per_call``; ``model_bytes``;
+        ``detectors``: AUC of each statistic alone; ``with_prior``: what knowing attacks of
+        *other* types would give, None with one type; ``us_per_call``; ``model_bytes``;
         ``traces``, ``calls``, ``refused`` and ``refused_files``.
 
     Raises:
@@ -153,17 +158,43 @@ def evaluate_traces(train: Path, normal: Path, attack: Path) -> dict[str, Any]:
     ordinary, attacks = np.split(scores, [len(sets["normal"].traces)])
     calls = sets["normal"].calls + sets["attack"].calls
     return (
-        _rates(ordinary, attacks)
+        rates(ordinary, attacks)
         | _deployed(judge, ordinary, attacks)
         | {
             "auc_ci": auc_interval(ordinary, attacks),
             "by_type": _by_type(judge, ordinary, attacks, sets["attack"].types),
             "detectors": _each(judge.ranks(statistics), len(ordinary)),
+            "with_prior": _with_prior(statistics[:, 0], sets["normal"], sets["attack"]),
             "us_per_call": seconds * 1e6 / calls,
             "model_bytes": len(judge.to_bytes()),
         }
         | _counts(sets)
     )
+
+
+def _with_prior(surprisal: Floats, normal: TraceSet, attack: TraceSet) -> dict[str, Any] | None:
+    """Return the figures of a likelihood ratio, each type by a model that never met it.
+
+    Args:
+        surprisal: Bits per call by the ordinary model: of the normal traces, then the attacks.
+        normal: Scored under every such model.
+        attack: A model is learnt from all types but those of one fold.
+    """
+    types = sorted(set(attack.types))
+    if len(types) < 2:  # noqa: PLR2004 - there are no others
+        return None
+    fold_of = {kind: at % PRIOR_FOLDS for at, kind in enumerate(types)}
+    folds = np.array([fold_of[kind] for kind in attack.types])
+    parts = []
+    for fold in range(max(folds) + 1):
+        model = NgramModel(max_words=MAX_WORDS)
+        others = [one for one, at in zip(attack.traces, folds, strict=True) if at != fold]
+        model.learn(*words.count(np.concatenate(others)))
+        ordinary = surprisal[: len(normal.traces)] - mean_surprisal(model, normal.traces)
+        mine = [one for one, at in zip(attack.traces, folds, strict=True) if at == fold]
+        bits = surprisal[len(normal.traces) :][folds == fold]
+        parts.append((ordinary, bits - mean_surprisal(model, mine)))
+    return pooled(parts)
 
 
 def _counts(sets: dict[str, TraceSet]) -> dict[str, Any]:
@@ -173,15 +204,6 @@ def _counts(sets: dict[str, TraceSet]) -> dict[str, Any]:
         "calls": {name: one.calls for name, one in sets.items()},
         "refused": len(refused),
         "refused_files": refused[:MAX_NAMED],
-    }
-
-
-def _rates(ordinary: Floats, attacks: Floats) -> dict[str, Any]:
-    return {
-        "auc": auc(ordinary, attacks),
-        "dr_at_far": {
-            rate: detection_at(ordinary, attacks, float(rate)) for rate in FALSE_ALARM_RATES
-        },
     }
 
 
@@ -208,7 +230,7 @@ def _by_type(
     threshold = judge.threshold(DEPLOYED_RATE)
     labels = np.array(types)
     return {
-        name: _rates(ordinary, attacks[labels == name])
+        name: rates(ordinary, attacks[labels == name])
         | {
             "traces": int((labels == name).sum()),
             "dr_deployed": float((attacks[labels == name] > threshold).mean()),
@@ -219,44 +241,3 @@ def _by_type(
 
 def _each(ranks: Floats, normal: int) -> dict[str, float]:
     return {name: auc(ranks[:normal, at], ranks[normal:, at]) for at, name in enumerate(STATISTICS)}
-
-
-def auc(ordinary: Floats, attacks: Floats) -> float:
-    """Return the chance that an attack scores above an ordinary trace; ties count half."""
-    return float(_placements(np.sort(ordinary), attacks).mean())
-
-
-def _placements(ordinary: Floats, attacks: Floats) -> Floats:
-    low = np.searchsorted(ordinary, attacks, side="left")
-    high = np.searchsorted(ordinary, attacks, side="right")
-    return np.asarray((low + high) / (2.0 * len(ordinary)))
-
-
-def auc_interval(ordinary: Floats, attacks: Floats) -> list[float]:
-    """Return the 95 % interval of the AUC over seeded resamples of both sets."""
-    rng = np.random.default_rng(0)
-    found = [
-        auc(rng.choice(ordinary, len(ordinary)), rng.choice(attacks, len(attacks)))
-        for _ in range(RESAMPLES)
-    ]
-    return [float(end) for end in np.percentile(found, [2.5, 97.5])]
-
-
-def detection_at(ordinary: Floats, attacks: Floats, rate: float) -> float:
-    """Return the share of attacks above the lowest threshold that keeps false alarms to `rate`."""
-    allowed = int(rate * len(ordinary) + 1e-9)
-    threshold = np.sort(ordinary)[len(ordinary) - allowed - 1]
-    return float((attacks > threshold).mean())
-
-
-def f1(detected: int, alarms: int, attacks: int) -> float:
-    """Return the harmonic mean of precision and recall; 0 when nothing was detected."""
-    return 2.0 * detected / (detected + alarms + attacks) if detected else 0.0
-
-
-def best_f1(ordinary: Floats, attacks: Floats) -> float:
-    """Return the F1 of the best threshold in hindsight: a ceiling, not a result."""
-    levels = np.unique(attacks)
-    detected = len(attacks) - np.searchsorted(np.sort(attacks), levels, side="left")
-    alarms = len(ordinary) - np.searchsorted(np.sort(ordinary), levels, side="left")
-    return float((2.0 * detected / (detected + alarms + len(attacks))).max())
