@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Iterable
+from pathlib import Path
 from typing import Annotated, Any, Final
 
 import typer
@@ -15,9 +16,10 @@ _SHOWN: Final = 1000
 def add(app: typer.Typer) -> None:
     """Offer these commands."""
     app.command(epilog="Exit codes: 0; 3 nothing was ever recorded here.")(verdicts)
-    app.command(epilog="Exit codes: 0; 3 nothing was ever recorded here; 4 no such verdict.")(
-        explain
-    )
+    app.command(
+        epilog="Exit codes: 0; 1 the page cannot be written; 3 nothing was ever recorded here; "
+        "4 no such verdict."
+    )(explain)
 
 
 def verdicts(
@@ -58,6 +60,12 @@ def explain(
         str, typer.Argument(metavar="ID", help="Of the verdict; its first characters suffice.")
     ],
     *,
+    html: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE", help="Write one web page that needs nothing else; - prints it."
+        ),
+    ] = None,
     config: ConfigFile = None,
     as_json: AsJson = False,
 ) -> None:
@@ -71,7 +79,25 @@ def explain(
 
     with Store.read(load(config).paths.state / "events.db") as store:
         verdict = store.verdict(verdict_id)
+    if html is not None:
+        _write_page(html, verdict, as_json=as_json)
+        return
     emit(verdict, "" if as_json else explanation(verdict, colour=colour()), as_json=as_json)
+
+
+def _write_page(file: Path, verdict: dict[str, Any], *, as_json: bool) -> None:
+    from agent.errors import AgentError
+    from agent.render.verdict_page import verdict_page
+
+    page = verdict_page(verdict)
+    if str(file) == "-":
+        emit({"id": verdict["id"], "html": page}, page.rstrip(), as_json=as_json)
+        return
+    try:
+        file.write_text(page, "utf-8")
+    except OSError as error:
+        raise AgentError(f"{file} cannot be written: {error.strerror}") from error
+    emit({"id": verdict["id"], "file": str(file)}, f"{file}: written.", as_json=as_json)
 
 
 def _follow(store: Any, last: int, workload: str | None, min_level: str) -> None:  # noqa: ANN401

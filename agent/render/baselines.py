@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 from agent.render.amounts import amount
+from agent.render.inert import inert_values
 from agent.render.table import strong
 
 _SHOWN: Final = 200
@@ -13,6 +14,7 @@ _SHOWN: Final = 200
 
 def baseline_page(baseline: Mapping[str, Any], *, colour: bool = False) -> str:
     """Write the state, then for each role what it was seen to do."""
+    baseline = inert_values(baseline)
     return "\n".join([*_head(baseline), *_roles(baseline.get("items", ()), colour=colour)])
 
 

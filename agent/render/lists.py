@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from agent.render.amounts import amount, moment
+from agent.render.inert import inert_values
 from agent.render.table import table
 
 Row = Mapping[str, Any]
@@ -49,6 +50,7 @@ def any_table(rows: Sequence[Row], nothing: str, *, colour: bool = False) -> str
 def page(values: Mapping[str, Any], depth: int = 0) -> str:
     """Write a nested map as an indented page."""
     lines = []
+    values = values if depth else inert_values(values)
     for name, value in values.items():
         title = f"{'  ' * depth}{name.replace('_', ' ')}"
         if isinstance(value, Mapping) and value:

@@ -3,6 +3,8 @@
 from collections.abc import Iterable, Sequence
 from typing import Final
 
+from agent.render.inert import inert
+
 _RED, _YELLOW, _GREEN, _BOLD = 31, 33, 32, 1
 _COLOURS: Final = {
     "healthy": _GREEN,
@@ -22,7 +24,8 @@ _COLOURS: Final = {
 def table(columns: Sequence[str], rows: Iterable[Sequence[str]], *, colour: bool = False) -> str:
     """Lay out `rows` under `columns`; ">" before a name aligns it to the right."""
     right = [name.startswith(">") for name in columns]
-    lines = [[name.removeprefix(">").upper() for name in columns], *(list(row) for row in rows)]
+    head = [name.removeprefix(">").upper() for name in columns]
+    lines = [head, *([inert(cell) for cell in row] for row in rows)]
     widths = [max(len(cell) for cell in column) for column in zip(*lines, strict=True)]
     out = []
     for number, line in enumerate(lines):

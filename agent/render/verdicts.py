@@ -4,9 +4,13 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from agent.render.amounts import amount, duration, moment, quantity
+from agent.render.inert import inert_values
 from agent.render.table import paint, strong, table
 
 Verdict = Mapping[str, Any]
+
+RECORDS: Final = "Records around it"
+"""Title of the section that a drawn timeline belongs to."""
 
 _MS: Final = 1_000_000
 _MAX_FEATURES: Final = 6
@@ -36,16 +40,26 @@ def verdict_table(verdicts: Iterable[Verdict], *, colour: bool = False, hosts: b
 
 def explanation(verdict: Verdict, *, colour: bool = False) -> str:
     """Write one verdict in full, in the order in which a person on call needs it."""
+    verdict = inert_values(verdict)
     level = paint(verdict["level"], colour=colour)
-    head = f"{verdict['summary']}\n{level} at {moment(verdict['time_ns'])} in {verdict['workload']}"
-    parts = [f"{head} ({verdict.get('engine') or 'no known engine'}) on {verdict['host']}"]
-    for title, lines in _sections(verdict):
-        found = list(lines)
-        if found:
-            parts.append(
-                "\n".join([strong(title, colour=colour), *(f"  {line}" for line in found)])
-            )
+    parts = [f"{verdict['summary']}\n{level} {whereabouts(verdict)}"]
+    for title, lines in sections(verdict):
+        parts.append("\n".join([strong(title, colour=colour), *(f"  {line}" for line in lines)]))
     return "\n\n".join(parts)
+
+
+def whereabouts(verdict: Verdict) -> str:
+    """Return when and where it was, without its level."""
+    engine = verdict.get("engine") or "no known engine"
+    where = f"in {verdict['workload']} ({engine}) on {verdict['host']}"
+    return f"at {moment(verdict['time_ns'])} {where}"
+
+
+def sections(verdict: Verdict) -> Iterator[tuple[str, list[str]]]:
+    """Yield titles and lines in the order in which they are needed; none that says nothing."""
+    for title, lines in _sections(verdict):
+        if found := list(lines):
+            yield title, found
 
 
 def _sections(verdict: Verdict) -> Iterator[tuple[str, Iterable[str]]]:
@@ -54,7 +68,7 @@ def _sections(verdict: Verdict) -> Iterator[tuple[str, Iterable[str]]]:
     yield "Sent on its own connections", _uploads(verdict.get("uploads", ()))
     yield "Unusual call sequences", _sequences(verdict.get("sequences", ()))
     yield "Process", _tree(verdict.get("process") or {})
-    yield "Records around it", _records(verdict.get("records", ()), verdict["time_ns"])
+    yield RECORDS, _records(verdict.get("records", ()), verdict["time_ns"])
     yield "Stack of the call", _stack(verdict.get("stack", ()))
     editions = verdict.get("techniques_edition") or {}
     yield "Techniques", _techniques(verdict.get("techniques", ()), editions)
@@ -87,6 +101,8 @@ def _features(features: Sequence[Mapping[str, Any]]) -> Iterator[str]:
         )
         share = "" if feature["share"] is None else f" (share {feature['share']:.0%})"
         yield f"{feature['name']} {value}, learned {low} to {high}{share}"
+    if rest := [feature["share"] or 0.0 for feature in features[_MAX_FEATURES:]]:
+        yield f"{len(rest)} more readings (share {sum(rest):.0%})"
 
 
 def _uploads(uploads: Sequence[Mapping[str, Any]]) -> Iterator[str]:

@@ -70,6 +70,20 @@ def test_explain_takes_the_beginning_of_an_id(agent: Run, recorded: Path) -> Non
     assert agent("explain", "01J002", "--config", recorded).out.startswith("Verdict 2.\ncritical")
 
 
+def test_explain_writes_a_page_to_a_file_or_to_standard_output(
+    agent: Run, recorded: Path, tmp_path: Path
+) -> None:
+    printed = agent("explain", "01J002", "--html", "-", "--config", recorded).out
+    there = tmp_path / "verdict.html"
+    assert agent("explain", "01J002", "--html", there, "--config", recorded).code == 0
+    assert printed == there.read_text("utf-8")
+    assert printed.startswith("<!doctype html>")
+    nowhere = tmp_path / "none" / "verdict.html"
+    outcome = agent("explain", "01J002", "--html", nowhere, "--config", recorded)
+    assert outcome.code == 1
+    assert "cannot be written" in outcome.err
+
+
 def test_explaining_what_is_not_there_is_exit_code_4(agent: Run, recorded: Path) -> None:
     outcome = agent("explain", "01X", "--config", recorded)
     assert (outcome.code, outcome.out) == (4, "")
