@@ -40,6 +40,17 @@ def scan_zip(place: Place, stream: IO[bytes], look: Look) -> Iterator[Finding]:
         yield place.finding("broken", Severity.WARNING, f"not a whole archive: {error}")
 
 
+def ends_as_zip(stream: IO[bytes]) -> bool:
+    """Return whether a zip lies at the end of a file that begins otherwise."""
+    try:
+        with zipfile.ZipFile(stream) as archive:
+            return bool(archive.infolist())
+    except (*streams.BROKEN, OSError):
+        return False
+    finally:
+        stream.seek(0)
+
+
 def _member(
     place: Place, stream: IO[bytes], archive: zipfile.ZipFile, member: zipfile.ZipInfo, look: Look
 ) -> Iterator[Finding]:

@@ -58,6 +58,8 @@ def _json(place: Place, name: str, text: str) -> Iterator[Finding]:
         yield from _modules(place, table)
     if not isinstance(table, dict):
         return
+    if name.endswith(".index.json"):
+        yield from _index(place, table.get("weight_map"))
     if maps := _auto_maps(table):
         words = f"auto_map imports {', '.join(maps)}"
         if any("--" in entry for entry in maps):
@@ -85,6 +87,14 @@ def _auto_maps(table: Mapping[str, Any]) -> list[str]:
                     found += [str(one) for one in classes if one]
             waiting += value.values()
     return found
+
+
+def _index(place: Place, shards: object) -> Iterator[Finding]:
+    """Shards are opened by the names that the index gives them."""
+    names = sorted({str(name) for name in shards.values()}) if isinstance(shards, dict) else []
+    for name in names:
+        if PurePath(name).is_absolute() or ".." in PurePath(name).parts:
+            yield place.finding("index-escape", Severity.DANGER, f"weights are read from {name!r}")
 
 
 def _modules(place: Place, modules: list[Any]) -> Iterator[Finding]:

@@ -61,6 +61,21 @@ RULES = {
         "store numbers, and load with allow_pickle=False",
         ("AML.T0011.000",),
     ),
+    "wrong-format": Rule(
+        "Its content is of another format than its name says, or of two at once",
+        "do not load it by its name; find out who made it so",
+        BROKEN,
+    ),
+    "start-code": Rule(
+        "Its lines are Python that every start of Python runs",
+        "delete it, unless an installed package owns it: no weights look like this",
+        ("AML.T0011.001",),
+    ),
+    "index-escape": Rule(
+        "Its index leads out of its directory",
+        "do not load it: it makes the server read a file of its choice",
+        ("AML.T0011.000",),
+    ),
     "keras-lambda": Rule(
         "A Keras layer carries Python code",
         "load with safe_mode=True, or have the layer rewritten as a class",

@@ -53,7 +53,10 @@ _DANGEROUS_MEMBERS = (
     "torch.testing.*", "torch.utils.data.datapipes.*", "torch.fx.experimental.*",
     "numpy.testing.*", "numpy.f2py.*", "numpy.distutils.*", "numpy.load", "numpy.ctypeslib.*",
     "joblib.load", "joblib.numpy_pickle.load*", "cloudpickle.load*", "pandas.read_pickle",
-    "pandas.io.*", "functools.reduce", "sklearn.utils._testing.*", "copy_reg.add_extension",
+    "pandas.io.*", "pandas.eval", "pandas.core.computation.*", "*joblib.load*",
+    "numpy.save*", "numpy.fromfile", "numpy.loadtxt", "numpy.genfromtxt", "numpy.memmap",
+    "numpy.lib.npyio.*", "numpy.lib._npyio_impl.*",
+    "functools.reduce", "sklearn.utils._testing.*", "copy_reg.add_extension",
     "copyreg.add_extension", "*.cpp_extension.load*", "uuid._*", "keras.*load_model",
 )  # fmt: skip
 # What the usual savers of weights name; all of it builds values.
@@ -88,7 +91,7 @@ _HARMLESS = {
     "numpy.core.numeric": ("_frombuffer",),
     "numpy._core.numeric": ("_frombuffer",),
     "numpy.random._pickle": ("__*_ctor",),
-    "numpy.random.*": ("PCG64", "MT19937", "Philox", "SFC64", "SeedSequence"),
+    "numpy.random.*": ("PCG64", "MT19937", "Philox", "SFC64", "SeedSequence", "__pyx_unpickle_*"),
     "numpy.dtypes": ("*DType",),
     "numpy.ma.core": ("_mareconstruct", "MaskedArray"),
     "numpy": ("ndarray", "dtype", "bool*", "int*", "uint*", "float*", "complex*", "str_", "bytes_",
@@ -104,6 +107,8 @@ _HARMLESS = {
 
 def is_dangerous(name: Name) -> bool:
     """Return whether no model needs this import."""
+    if COMPUTED in {name.module, name.attribute}:
+        return True  # no saver writes a name that has to be worked out first
     if name.module in _BUILTIN_MODULES and name.attribute in _DANGEROUS_BUILTINS:
         return True
     # "torch.serialization" + "os.system" walks from a harmless module into a dangerous one.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import mmap
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path, PurePath
 from typing import IO, Final
 
@@ -26,6 +26,12 @@ _PACKED_SUFFIXES: Final = frozenset({".gz", ".z", ".bz2", ".xz", ".lzma"})
 # A loader that wants a pickle or a zip finds something else: a way to stop scanners.
 _FOREIGN: Final = ((b"7z\xbc\xaf\x27\x1c", "7z"), (b"Rar!", "rar"), (b"\x04\x22\x4d\x18", "lz4"),
                    (b"\x28\xb5\x2f\xfd", "zstd"))  # fmt: skip
+_ZIP: Final = (b"PK\x03\x04", b"PK\x05\x06")  # a pickle may begin with PK, too
+_TEXT_PICKLE: Final = re.compile(
+    rb"[(\]})lda0N]*(?:[ci][A-Za-z_][\w.]*\r?\n[A-Za-z_][\w.]*\r?\n|[SVX][^\n]{0,300}\n)"
+)
+"""How protocol 0 begins, which is plain text: an import, or a text that comes before one."""
+_START_LINE: Final = re.compile(rb"(?:^|\n)import[ \t]")  # as site.addpackage wants it
 _PROTOCOLS: Final = tuple(bytes((0x80, version)) for version in range(2, 6))
 _LAMBDA: Final = re.compile(rb'"class_name"\s*:\s*"(?:Lambda|__lambda__)"')
 _OPERATORS: Final = re.compile(rb"\b(WriteFile|ReadFile|MatchingFiles|PyFunc|EagerPyFunc)\b")
@@ -58,24 +64,35 @@ def _look(place: Place, stream: IO[bytes], size: int) -> Iterator[Finding]:
     """Look by content; raises one of streams.BROKEN, which tells an archive to read otherwise."""
     head = stream.read(_HEAD)
     stream.seek(0)
-    suffix = place.name.suffix.lower()
-    if head.startswith(b"PK"):
+    if head.startswith(_ZIP):
         yield from archives.scan_zip(place, stream, _look)
-    elif head[257:262] == b"ustar" or place.name.name.lower().endswith(_TARS):
+        return
+    yield from _by_kind(place, stream, head, size)
+    if not place.part and archives.ends_as_zip(stream):
+        # Loaders of archives look at the end, those of all else at the beginning.
+        words = "it begins as something else and ends as an archive"
+        yield place.finding("wrong-format", Severity.WARNING, words)
+        yield from archives.scan_zip(place, stream, _look)
+
+
+def _by_kind(place: Place, stream: IO[bytes], head: bytes, size: int) -> Iterator[Finding]:
+    suffix = place.name.suffix.lower()
+    if head[257:262] == b"ustar" or place.name.name.lower().endswith(_TARS):
         yield from archives.scan_tar(place, stream, _look)
-    elif head.startswith(gguf.MAGIC) or suffix == ".gguf":
+    elif head.startswith(gguf.MAGIC):
         yield from _gguf(place, stream, size)
     elif head.startswith(arrays.MAGIC):
         yield from _array(place, stream, size)
     elif head.startswith(b"\x89HDF\r\n\x1a\n") or suffix == ".pb":
         yield from _searched(place, stream)
-    elif suffix == ".safetensors" or (
-        head[8:9] == b"{" and head[:1] != b"{" and not head[4:8].strip(b"\0")
-    ):
-        if problem := tensors.header_problem(stream, size):
-            yield place.finding("safetensors-header", Severity.WARNING, problem)
-    elif suffix == ".onnx":
-        yield from _onnx(place, stream)
+    elif tensors.begins_as_header(head):
+        yield from _tensors(place, stream, size)
+    elif head.startswith(_PROTOCOLS) and (suffix in _NAMED or configs.is_config(place.name.name)):
+        words = f"it is called {place.name.name} and is a pickle"
+        yield place.finding("wrong-format", Severity.WARNING, words)
+        yield from _pickle(place, stream, certain=True)
+    elif suffix in _NAMED:
+        yield from _NAMED[suffix](place, stream, size)
     elif configs.is_config(place.name.name):
         yield from _config(place, stream, size)
     else:
@@ -85,16 +102,41 @@ def _look(place: Place, stream: IO[bytes], size: int) -> Iterator[Finding]:
 def _pickle_like(place: Place, stream: IO[bytes], head: bytes, suffix: str) -> Iterator[Finding]:
     wants = suffix in _PICKLE_SUFFIXES
     foreign = next((name for magic, name in _FOREIGN if head.startswith(magic)), "")
-    if foreign and (wants or suffix == ".bin"):
+    if foreign and (wants or suffix in {".bin", ""}):
         words = f"it is packed as {foreign}, which this scan does not unpack"
         yield place.finding("unread", Severity.WARNING, words)
-        return
-    packed = wants or suffix in _PACKED_SUFFIXES
-    if packed and (inner := streams.unpacked(stream, head)) is not None:
-        yield from _pickle(place, inner, certain=wants)
-    elif wants or suffix == ".bin" or head.startswith(_PROTOCOLS):
+    elif suffix == ".pth" and _START_LINE.search(head):
+        words = "its lines begin with import: Python runs them when it lies beside packages"
+        yield place.finding("start-code", Severity.DANGER, words)
+    elif (inner := streams.unpacked(stream, head)) is not None:
+        yield from _unpacked(place, inner, stream, certain=wants)
+    elif wants or suffix == ".bin" or head.startswith(_PROTOCOLS) or _TEXT_PICKLE.match(head):
         # Raw storages and foreign .bin files may begin as a pickle does; then only names count.
         yield from _pickle(place, stream, certain=wants or _is_whole_pickle(place, head))
+
+
+def _unpacked(
+    place: Place, inner: IO[bytes], stream: IO[bytes], *, certain: bool
+) -> Iterator[Finding]:
+    try:
+        start = inner.read(_HEAD)
+    except streams.BROKEN:
+        if certain:
+            raise
+        return  # it only began as compressed streams do
+    stream.seek(0)
+    if start[257:262] == b"ustar":
+        yield from archives.scan_tar(place, stream, _look)
+        return
+    again = streams.unpacked(stream, _start(stream))
+    if again is not None:
+        yield from _pickle(place, again, certain=certain)
+
+
+def _start(stream: IO[bytes]) -> bytes:
+    head = stream.read(_HEAD)
+    stream.seek(0)
+    return head
 
 
 def _is_whole_pickle(place: Place, head: bytes) -> bool:
@@ -112,7 +154,7 @@ def _pickle(place: Place, stream: IO[bytes], *, certain: bool) -> Iterator[Findi
     if found.broken and (certain or found.names):
         words = f"breaks off, after it may have run: {found.broken}"
         yield place.finding("broken", Severity.WARNING, words)
-    if not (dangerous or unknown or found.broken):
+    if not (dangerous or unknown or found.broken) and (certain or found.names):
         words = "its format can carry code; what it names now only builds values"
         yield place.finding("pickle-present", Severity.NOTICE, words)
 
@@ -130,8 +172,13 @@ def _array(place: Place, stream: IO[bytes], size: int) -> Iterator[Finding]:
         yield place.finding("broken", Severity.WARNING, header.problem)
     if header.objects:
         words = "numpy.load unpickles it when allow_pickle is set"
-        yield place.finding("array-objects", Severity.WARNING, words)
+        yield place.finding("array-objects", Severity.NOTICE, words)
         yield from _pickle(place, stream, certain=True)
+
+
+def _tensors(place: Place, stream: IO[bytes], size: int) -> Iterator[Finding]:
+    if problem := tensors.header_problem(stream, size):
+        yield place.finding("safetensors-header", Severity.WARNING, problem)
 
 
 def _gguf(place: Place, stream: IO[bytes], size: int) -> Iterator[Finding]:
@@ -172,7 +219,7 @@ def _config(place: Place, stream: IO[bytes], size: int) -> Iterator[Finding]:
     yield from configs.read_config(place, place.name.name, stream.read(configs.TEXT_MAX))
 
 
-def _onnx(place: Place, stream: IO[bytes]) -> Iterator[Finding]:
+def _onnx(place: Place, stream: IO[bytes], _size: int) -> Iterator[Finding]:
     try:
         found = onnx.references(_whole(stream))
     except onnx.OnnxError as error:
@@ -206,3 +253,11 @@ def _escape(directory: Path, location: str) -> str:
         return "climbs out of its directory"
     there = (directory / path).resolve()
     return "" if there.is_relative_to(directory.resolve()) else "is a link that leads outside"
+
+
+_NAMED: Final[dict[str, Callable[[Place, IO[bytes], int], Iterator[Finding]]]] = {
+    ".gguf": _gguf,
+    ".safetensors": _tensors,
+    ".onnx": _onnx,
+}
+"""By suffix, where the content does not say it."""

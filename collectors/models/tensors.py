@@ -22,6 +22,11 @@ class HeaderError(Exception):
     """What breaks the rules."""
 
 
+def begins_as_header(head: bytes) -> bool:
+    """Return whether a file begins with a length and the brace of a table, as no other does."""
+    return head[8:9] == b"{" and head[:1] != b"{" and not head[4:8].strip(b"\0")
+
+
 def header_problem(stream: IO[bytes], size: int) -> str:
     """Return what breaks the rules of a safetensors header; "" when all hold."""
     length = int.from_bytes(stream.read(8), "little")

@@ -59,6 +59,8 @@ def _directory(top: Path, scan: Scan, progress: Callable[[Path], None] | None) -
             if not _hub_blob(path):
                 scan.findings.append(Place(path).finding("link-outside", Severity.WARNING, words))
                 continue
+        elif path.is_symlink() and path.is_dir():
+            continue  # it is walked where it lies
         _file(path, scan, progress)
 
 
@@ -70,6 +72,7 @@ def _files(top: Path, scan: Scan) -> Iterator[Path]:
 
     for directory, names, files in os.walk(top, onerror=refused, followlinks=False):
         names.sort()
+        yield from (path for name in names if (path := Path(directory) / name).is_symlink())
         weights = any(Path(name).suffix in WEIGHTS for name in files)
         for name in sorted(files):
             path = Path(directory) / name
