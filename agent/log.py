@@ -48,6 +48,8 @@ EVENTS: Final = (
     "files.unnoted",
     "guard.secrets_unmarked",
     "ledger.failed",
+    "models.forged",
+    "models.not_read",
     "probes.begun_anew",
     "probes.damaged",
     "probes.handed_over",

@@ -10,6 +10,7 @@ from detectors.assessment import BaselineState, FeatureShare, Level, NovelItem, 
 from detectors.baseline import Baseline
 from detectors.changes import change_of
 from detectors.features import FEATURES
+from detectors.rules.models import is_approval
 from detectors.unasked import UNASKED
 from detectors.window import ItemKind, is_stranger
 
@@ -109,6 +110,9 @@ def summary(
 
 def _novelty(baseline: Baseline, worth: Sequence[NovelItem]) -> str:
     first = worth[0]
+    if is_approval(first.marks):
+        more = f"; and {len(worth) - 1} more" if len(worth) > 1 else ""
+        return f"{baseline.workload} uses {first.item}, {first.reason}: {first.other}{more}."
     outside = is_stranger(first.role)
     # Both halves of a rename say the same.
     said = dict.fromkeys(_phrase(one) for one in worth if is_stranger(one.role) is outside)
@@ -143,6 +147,8 @@ def _phrase(one: NovelItem) -> str:
 
 def changed(one: NovelItem) -> str:
     """Return what was done to a name or an attribute, in words; empty for any other deed."""
+    if is_approval(one.marks):
+        return f"uses {one.item}: {one.other}"
     change = change_of(one.marks)
     if not change:
         return ""

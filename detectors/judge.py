@@ -120,6 +120,8 @@ class Judge:
             return new if self.baseline.state is not BaselineState.LEARNING else None
         found = sensitivity(item)
         never_ordinary = found is not None and found.invariant
+        if never_ordinary and item.kind is ItemKind.MODEL:
+            return new  # a person approved the file; what is learnt has no say in it
         return replace(new, level=Level.HIGH if never_ordinary else Level.LOW)
 
     def assess_novel(self, items: Iterable[Item]) -> tuple[NovelItem, ...]:

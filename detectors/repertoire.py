@@ -14,6 +14,7 @@ from detectors.generalise import (
     generalise,
     split_endpoint,
 )
+from detectors.rules import models
 from detectors.sensitive import sensitivity
 from detectors.window import Item, ItemKind, Phase, is_stranger
 
@@ -33,6 +34,7 @@ _KEY_MARKS: Final = (
     *("ld-preload", "ld-audit", "written"),
     *sorted(CHANGES),
     *("set-id", "device", "immutable", "file-capabilities", "security-attribute"),
+    *(rule.mark for rule in models.RULES),
 )
 """What makes the same text another thing."""
 

@@ -71,9 +71,11 @@ class Item:
             ``truncated``, ``foreign``, ``mprotect``, ``wildcard``, ``given``, ``other-user``,
             ``listed``, ``mapped``, ``shared``, ``stranger``, ``watched``, ``written``; of a
             refused peer the error; of a change of name or attribute one of
-            `detectors.changes.CHANGES`.
+            `detectors.changes.CHANGES`; of a model file that is not as approved one of
+            `detectors.rules.models`.
         count: How often in this window.
-        other: The other name of a rename or a link; the new mode, owner or length.
+        other: The other name of a rename or a link; the new mode, owner or length; how a model
+            file differs from what was approved.
         host_path: Where the host has the file, if not under `item`.
     """
 

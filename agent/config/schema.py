@@ -112,6 +112,25 @@ class Response:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Models:
+    """Model files that workloads open, beside `agent models trust`."""
+
+    keys: tuple[Path, ...] = key(
+        (), checks.each(checks.path), "public keys that may have signed an approval, beside our own"
+    )
+    require_approval: bool = key(
+        default=False,
+        check=checks.flag,
+        words="weights that nobody approved are a verdict: medium",
+    )
+    scan: bool = key(
+        default=True,
+        check=checks.flag,
+        words="look for code in pickles and archives that nobody approved, when they are opened",
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Store:
     """The local record of what happened."""
 
@@ -207,6 +226,7 @@ class Settings:
     learning: Learning = Learning()
     budget: Budget = Budget()
     response: Response = Response()
+    models: Models = Models()
     store: Store = Store()
     ship: Ship = Ship()
     central: Central = Central()
@@ -231,6 +251,7 @@ SECTIONS: Final = {
     "learning": Learning,
     "budget": Budget,
     "response": Response,
+    "models": Models,
     "store": Store,
     "ship": Ship,
     "central": Central,

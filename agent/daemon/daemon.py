@@ -13,6 +13,8 @@ from typing import Any, Final
 from agent.config.schema import Settings
 from agent.control import ControlServer
 from agent.daemon.accounts import Accounts
+from agent.daemon.approved import LOOK_S as LOOK_APPROVED_S
+from agent.daemon.approved import Approved
 from agent.daemon.artifacts import Artifacts
 from agent.daemon.baselines import BaselineFiles
 from agent.daemon.devices import Devices
@@ -25,6 +27,7 @@ from agent.daemon.lineage import Lineage
 from agent.daemon.looks import Looks
 from agent.daemon.loop import Loop
 from agent.daemon.membership import Membership
+from agent.daemon.model_findings import Finding
 from agent.daemon.modes import Modes
 from agent.daemon.notify import notify
 from agent.daemon.registry import Found, Registry
@@ -147,6 +150,7 @@ class Daemon:
         self.control = ControlServer(settings.paths.run, Handlers(self).table())
         self.offset_ns = time.time_ns() - time.monotonic_ns()
         self.artifacts = Artifacts(settings.paths.state / "ledger.db", self.offset_ns)
+        self.approved = Approved(settings.paths.state, settings.models, self._not_approved)
         self._window_start_ns = time.monotonic_ns()
         self.looks = Looks()
 
@@ -167,6 +171,7 @@ class Daemon:
         every(HEALTH_S, self._on_health)
         every(LOOK_S, self.health.integrity.look)
         every(GPU_S, self.devices.tick)
+        every(LOOK_APPROVED_S, self.approved.tick)
         if self.sensor.tier == "guard":
             mark_secrets(self.sensor)
             every(MARK_S, lambda _: mark_secrets(self.sensor))
@@ -219,6 +224,7 @@ class Daemon:
         self.settings = replace(fresh, **{name: getattr(self.settings, name) for name in _FIXED})
         self.registry.reconfigure(self.settings)
         self.hands.reconfigure(self.settings)
+        self.approved.models = self.settings.models
         self.operator.load()
         for watcher in self.watchers.values():
             watcher.reconfigure(self.settings, judge_settings(self.settings, watcher.found.name))
@@ -236,6 +242,7 @@ class Daemon:
         self.fitter.close()
         self.devices.close()
         self.artifacts.close()
+        self.approved.close()
         self.save()
         if self.shipper is not None:
             self.shipper.stop()
@@ -294,6 +301,18 @@ class Daemon:
             if seen:
                 watcher.see(seen, self.membership.role_of)
 
+    def _not_approved(self, finding: Finding) -> None:
+        """Have the loop judge what a thread found."""
+        self.loop.post(partial(self._judge_finding, finding))
+
+    def _judge_finding(self, finding: Finding) -> None:
+        watcher = self.watchers.get(finding.workload)
+        if watcher is None:
+            return
+        number, role = self._member(watcher.found.id, finding.pid)
+        seen = finding.sighting(number, role, time.monotonic_ns())
+        watcher.see([seen], self.membership.role_of)
+
     def _member(self, number: int, pid: int) -> tuple[int, int]:
         return self.membership.read().get(pid, (number, 0))
 
@@ -309,7 +328,9 @@ class Daemon:
         )
         origin = Origin(self.settings.host, found.name, found.engine, self.offset_ns)
         self.lineage.learn_table(table, found.pids)
-        self.strangers.holdings.adopt(filter(None, map(table.get, found.pids)), found.id)
+        processes = list(filter(None, map(table.get, found.pids)))
+        self.strangers.holdings.adopt(processes, found.id)
+        self.approved.adopt(processes, found.name)
         self.watchers[found.name] = Watcher(
             found, judge, self.settings, self.hands, self.lineage, origin, self.tell,
             self._window_start_ns, self.tap, Catcher(self.symbols),

@@ -25,6 +25,7 @@ _KINDS: Final = {
     "write": ItemKind.WRITE,
     "library": ItemKind.LIBRARY,
     "model": ItemKind.MODEL,
+    "approval": ItemKind.MODEL,
     "peer": ItemKind.PEER,
     "listen": ItemKind.LISTEN,
     "syscall": ItemKind.SYSCALL,

@@ -168,12 +168,16 @@ class Router:
         try:
             watcher.see(sightings, self._daemon.membership.role_of)
             self._daemon.artifacts.see(sightings, watcher.found.name)
+            self._daemon.approved.see(sightings, watcher.found.name, self._exe)
             ordinary = partial(watcher.ordinary, self._daemon.membership.role_of)
             self._daemon.strangers.holdings.see(sightings, watcher.found.id, ordinary)
         except Exception as error:  # noqa: BLE001 - one record must not blind the agent for good
             log.error("records.failed", error=f"{type(error).__name__}: {error}")
             return False
         return True
+
+    def _exe(self, pid: int) -> str:
+        return self._daemon.lineage.find(pid).exe
 
 
 def _identity(sighting: Sighting) -> tuple[str, str, int, int]:

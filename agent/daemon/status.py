@@ -68,6 +68,7 @@ class Status:
             "outbox": _shipping(daemon),
             "containments": [one.as_json() | {"id": one.id} for one in daemon.hands.live],
             "gpu": daemon.devices.status(),
+            "models": daemon.approved.status(),
             "control": {"garbage": daemon.control.garbage, "refused": daemon.control.refused},
         }
 

@@ -12,6 +12,7 @@ from typing import Any, Final
 
 from agent.errors import AgentError
 from collectors.models.digests import ChangedError, DigestCache
+from collectors.mounts import parse
 
 _WORKERS: Final = min(4, os.cpu_count() or 1)  # the hash takes a core each; a disk is full by then
 Progress = Callable[[int], None]
@@ -107,8 +108,14 @@ def read_entry(
 
 
 def mounted_over(path: Path) -> bool:
-    """Return whether something is mounted right on a file: its directory is on another device."""
+    """Return whether something is mounted right on a file: over its inode, or from elsewhere."""
     try:
-        return path.lstat().st_dev != path.parent.stat().st_dev
+        # The directory's device tells a mount of another filesystem, mountinfo one of its own.
+        return path.lstat().st_dev != path.parent.stat().st_dev or str(path) in _mount_points()
     except OSError:
         return False  # its absence is told elsewhere
+
+
+def _mount_points() -> set[str]:
+    text = Path("/proc/self/mountinfo").read_text("utf-8", "surrogateescape")
+    return {mount.point for mount in parse(text)}

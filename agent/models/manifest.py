@@ -10,6 +10,7 @@ import hashlib
 import json
 import os
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -96,16 +97,26 @@ def read(path: Path, root: Path, checker: Checker) -> Manifest:
         ForgedManifestError: The signature is not this key's.
         DamagedManifestError: It is no manifest.
     """
+    if not path.exists():
+        raise NotTrustedError(root)
+    return read_any(path, [checker])
+
+
+def read_any(path: Path, checkers: Sequence[Checker]) -> Manifest:
+    """Return the manifest at `path` after one of these keys was found to have signed it.
+
+    Raises:
+        ForgedManifestError: None of them did.
+        DamagedManifestError: It is no manifest.
+    """
     try:
         with path.open("rb") as stream:
             table = json.loads(stream.read(_SIZE_MAX))
         body, signature = table["manifest"], bytes.fromhex(table["signature"])
         signed = _DOMAIN + canonical(body)
-    except FileNotFoundError as error:
-        raise NotTrustedError(root) from error
     except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
         raise DamagedManifestError(path, error) from error
-    if not checker.accepts(signed, signature):
+    if not any(checker.accepts(signed, signature) for checker in checkers):
         raise ForgedManifestError(path)
     if body.get("format") != _FORMAT:
         raise DamagedManifestError(path, f"format {body.get('format')} is of another version")

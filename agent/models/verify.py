@@ -61,6 +61,11 @@ def verify(
 def verify_file(root: Path, name: str, manifest: Manifest, cache: DigestCache) -> list[Deviation]:
     """Compare one file with its manifest, as at its first open; `name` is relative to `root`."""
     known = next((entry for entry in manifest.entries if entry.path == name), None)
+    return verify_entry(root, name, known, cache)
+
+
+def verify_entry(root: Path, name: str, known: Entry | None, cache: DigestCache) -> list[Deviation]:
+    """Compare one name with what was approved under it; `known` is None where nothing was."""
     path = root / name
     if known is not None and not path.is_symlink() and not path.exists():
         return [Deviation(name, "missing", "it is gone")]

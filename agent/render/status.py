@@ -10,6 +10,7 @@ _LINES: Final = (
     ("overhead", "not measured"),
     ("outbox", "nothing is sent: no central is configured"),
     ("gpu", "not read"),
+    ("models", "none approved"),
 )
 
 

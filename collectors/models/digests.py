@@ -33,10 +33,16 @@ class ChangedError(Exception):
 
 def digest(path: Path, progress: Callable[[int], None] | None = None) -> str:
     """Return the SHA-256 of a file; `progress` is told how many bytes each piece had."""
-    return _read(path, progress)[0]
+    return read_digest(path, progress)[0]
 
 
-def _read(path: Path, progress: Callable[[int], None] | None) -> tuple[str, FileState]:
+def read_digest(path: Path, progress: Callable[[int], None] | None = None) -> tuple[str, FileState]:
+    """Return the SHA-256 of a file, and the state in which all of it was read.
+
+    Raises:
+        OSError: It cannot be read.
+        ChangedError: It changed meanwhile.
+    """
     found = hashlib.sha256()
     buffer = memoryview(bytearray(_PIECE))
     with path.open("rb", buffering=0) as stream:
@@ -70,6 +76,6 @@ class DigestCache:
             if progress is not None:
                 progress(state.size_bytes)
             return self.known[state]
-        found, read = _read(path, progress)
+        found, read = read_digest(path, progress)
         self.known[read] = found
         return found

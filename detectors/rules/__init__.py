@@ -4,7 +4,16 @@ from __future__ import annotations
 
 from typing import Final
 
-from detectors.rules import calls, files, marks, network_and_code, programs, rights, writes
+from detectors.rules import (
+    calls,
+    files,
+    marks,
+    models,
+    network_and_code,
+    programs,
+    rights,
+    writes,
+)
 from detectors.rules.rule import ATLAS_EDITION, ATTACK_EDITION, MarkRule, Rule
 
 RULES: Final[tuple[Rule, ...]] = (
@@ -17,7 +26,7 @@ RULES: Final[tuple[Rule, ...]] = (
 )
 """Tried in this order; the first that fits names the class."""
 
-MARK_RULES: Final[tuple[MarkRule, ...]] = marks.RULES
+MARK_RULES: Final[tuple[MarkRule, ...]] = marks.RULES + models.RULES
 
 PUBLIC: Final = (
     r"/(?:site|dist)-packages/.*\.(?:py|pyc|pyi|so|json|txt|typed)$",

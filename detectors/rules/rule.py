@@ -13,6 +13,7 @@ ATLAS_EDITION: Final = "ATLAS v5.6.0"
 """Editions of the technique ids in the rules: the lists renumber."""
 
 EXEC: Final = frozenset({ItemKind.EXEC})
+MODEL: Final = frozenset({ItemKind.MODEL})
 OPEN: Final = frozenset({ItemKind.FILE, ItemKind.WRITE, ItemKind.MODEL})
 FILE: Final = frozenset({ItemKind.FILE})
 WRITE: Final = frozenset({ItemKind.WRITE})

@@ -1,0 +1,128 @@
+"""What workloads open is compared with what was approved; the loop never waits for that."""
+
+import os
+import pickle
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from agent.config.schema import Models
+from agent.daemon.approved import Approved
+from agent.daemon.model_findings import Finding
+from agent.models.inventory import inventory
+from agent.models.manifest import approve, default_path
+from agent.models.signing import Signer
+from collectors.models.digests import DigestCache
+from collectors.sightings import Sighting
+
+LIMIT_S = 20.0
+HEADER = b"\2\0\0\0\0\0\0\0{}"
+
+
+class Shell:
+    def __reduce__(self) -> tuple[object, tuple[str]]:
+        return os.system, ("true",)
+
+
+@pytest.fixture
+def model(tmp_path: Path) -> Path:
+    root = tmp_path / "model"
+    root.mkdir()
+    (root / "a.safetensors").write_bytes(HEADER)
+    (root / "b.safetensors").write_bytes(HEADER)
+    state = tmp_path / "state"
+    entries = inventory(root, DigestCache())
+    key = Signer.load_or_make(state / "keys" / "models.key")
+    approve(root, entries, key, default_path(state, root))
+    return root
+
+
+@pytest.fixture
+def start(tmp_path: Path) -> Iterator[Callable[..., tuple[Approved, list[Finding]]]]:
+    made: list[Approved] = []
+
+    def begin(**settings: Any) -> tuple[Approved, list[Finding]]:  # noqa: ANN401 - of the table
+        told: list[Finding] = []
+        made.append(Approved(tmp_path / "state", Models(**settings), told.append))
+        return made[0], told
+
+    yield begin
+    for one in made:
+        one.close()
+
+
+def sighting(path: Path, kind: str = "file", **more: Any) -> Sighting:  # noqa: ANN401 - its fields
+    return Sighting(
+        kind=kind, item=str(path), workload=1, role=0, time_ns=1, pid=os.getpid(), ppid=1, uid=0,
+        start_ns=1, cgroup=1, comm="python", **more,
+    )  # fmt: skip
+
+
+def opened(approved: Approved, path: Path, workload: str = "server") -> None:
+    approved.see([sighting(path)], workload, lambda _: "")
+
+
+def until(approved: Approved, done: Callable[[], object]) -> None:
+    give_up = time.monotonic() + LIMIT_S
+    while not done():
+        assert time.monotonic() < give_up, approved.status()
+        approved.tick(0)
+        time.sleep(0.02)
+
+
+def test_all_of_a_directory_is_read_when_one_file_of_it_is_opened(
+    start: Callable[..., tuple[Approved, list[Finding]]], model: Path
+) -> None:
+    approved, told = start()
+    opened(approved, model / "a.safetensors")
+    until(approved, lambda: approved.reading.answered == 2)
+    assert approved.status()["read_bytes"] == 2 * len(HEADER)
+    assert approved.status()["in_use"] == 1
+    assert told == []
+
+
+def test_a_change_after_that_is_told_to_each_workload_with_who_wrote_it(
+    start: Callable[..., tuple[Approved, list[Finding]]], model: Path
+) -> None:
+    approved, told = start()
+    opened(approved, model / "a.safetensors")
+    opened(approved, model / "b.safetensors", "other")
+    until(approved, lambda: approved.reading.answered == 2 and not approved.reading.pending)
+    path = model / "b.safetensors"
+    approved.see([sighting(path, "write")], "server", lambda _: "/usr/bin/writer")
+    path.write_bytes(HEADER[:-1] + b"]")
+    until(approved, lambda: len(told) == 2)
+    assert {one.workload for one in told} == {"server", "other"}
+    assert {(one.path, one.mark) for one in told} == {(str(path), "model-changed")}
+    assert f"last written by /usr/bin/writer (process {os.getpid()})" in told[0].words
+    assert approved.status()["not_as_approved"] == [str(path)]
+
+
+def test_a_file_that_nobody_approved_is_looked_at_for_code(
+    start: Callable[..., tuple[Approved, list[Finding]]], tmp_path: Path
+) -> None:
+    approved, told = start()
+    for name, value in (("plain", {"a": 1}), ("evil", Shell())):
+        (tmp_path / f"{name}.pkl").write_bytes(pickle.dumps(value))
+        opened(approved, tmp_path / f"{name}.pkl")
+    until(approved, lambda: told and approved.reading.answered == 2)
+    assert [(one.path, one.mark) for one in told] == [
+        (str(tmp_path / "evil.pkl"), "model-with-code")
+    ]
+
+
+def test_unapproved_weights_are_told_only_where_the_configuration_asks_for_approval(
+    start: Callable[..., tuple[Approved, list[Finding]]], tmp_path: Path
+) -> None:
+    approved, told = start(require_approval=True)
+    (tmp_path / "x.safetensors").write_bytes(HEADER)
+    opened(approved, tmp_path / "x.safetensors")
+    until(approved, lambda: told)
+    assert [one.mark for one in told] == ["model-unapproved"]
+    approved.models = Models()
+    opened(approved, tmp_path / "x.safetensors")
+    approved.close()
+    assert len(told) == 1
