@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
-from detectors import refusals
+from detectors import questions, refusals
 from detectors.assessment import BaselineState, FeatureShare, Level, NovelItem, SurprisingGram
 from detectors.baseline import Baseline
 from detectors.changes import change_of
@@ -98,14 +98,23 @@ def summary(
         if baseline.state is BaselineState.LEARNING:
             return f"{baseline.workload} is being learnt: {baseline.windows} windows so far."
         return f"{baseline.workload} does what it was learnt to do ({baseline.windows} windows)."
-    if shares:
-        top = shares[0]
-        return (
-            f"{baseline.workload} has {_MEANINGS[top.name]} at {_number(top.value)} {top.unit},"
-            f" learnt range {_number(top.learned_low)} to {_number(top.learned_high)};"
-            f" {learned}."
-        )
-    return f"{baseline.workload} makes system calls in an unusual order; {learned}."
+    beyond = (one for one in shares if not one.learned_low <= one.value <= one.learned_high)
+    top = next(beyond, None)
+    if top is not None:
+        return f"{baseline.workload} has {_reading(top)}; {learned}."
+    if grams:
+        return f"{baseline.workload} makes system calls in an unusual order; {learned}."
+    return (
+        f"{baseline.workload} has readings that are unusual together, each in its learnt range,"
+        f" above all {_reading(shares[0])}; {learned}."
+    )
+
+
+def _reading(one: FeatureShare) -> str:
+    return (
+        f"{_MEANINGS[one.name]} at {_number(one.value)} {one.unit},"
+        f" learnt range {_number(one.learned_low)} to {_number(one.learned_high)}"
+    )
 
 
 def _novelty(baseline: Baseline, worth: Sequence[NovelItem]) -> str:
@@ -140,7 +149,9 @@ def _phrase(one: NovelItem) -> str:
     for prefix, verb in _DEEDS.items():
         if one.kind in _SPOKEN and one.item.startswith(prefix):
             return verb + one.item.removeprefix(prefix)
-    if one.kind is ItemKind.PEER and (phrase := refusals.phrase(one.item)):
+    if one.kind is ItemKind.PEER and (
+        phrase := refusals.phrase(one.item) or questions.phrase(one.item)
+    ):
         return phrase
     return changed(one) or _VERBS[one.kind].format(one.item)
 

@@ -34,6 +34,13 @@ _SEGMENT_RULES: Final[tuple[tuple[re.Pattern[str], str], ...]] = tuple(
 _CHANGES: Final = re.compile(r"\d|^(?:tmp|pymp|ray|session|workspace|torch|ipc|psm|sem)")
 """A segment without any of this is left alone by all rules: nearly every one."""
 
+_DRAWN: Final = re.compile(
+    r"^(/(?:tmp|var/tmp|dev/shm)/[^/]*?[-_.])(?:[a-z0-9_]{8}|[A-Za-z0-9]{6})(?=/|$)"
+)
+"""What mkstemp(3) and Python's tempfile draw, letters alone included: at the top of a directory of
+temporary files it is taken out of every name, elsewhere only where a digit shows that nobody
+chose it."""
+
 _EXEC_RULES: Final = _SEGMENT_RULES[:4]
 
 _COLLAPSES: Final[tuple[tuple[re.Pattern[str], str], ...]] = tuple(
@@ -94,6 +101,7 @@ def _file(path: str, kind: ItemKind) -> str:
                 return collapsed
     elif "/__pycache__/" in path:
         return path.rpartition("/")[0] + "/**"
+    path = _DRAWN.sub(r"\1<temp>", path)
     return "/".join(_segment(segment, _SEGMENT_RULES) for segment in path.split("/"))
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final
 
-from detectors import explain, features, novelty, refusals, unasked, uploads
+from detectors import explain, features, novelty, questions, refusals, unasked, uploads
 from detectors.assessment import (
     Assessment,
     BaselineState,
@@ -67,7 +67,7 @@ class Judge:
         evidence: The running bet.
         phase: Of the latest window; items between windows are judged in it.
         recent: Serious novelties; those within ten seconds add up.
-        refused: Peers that did not answer, however harmless each is alone.
+        passing: Peers that did not answer and names asked for, however harmless each is alone.
         alarmed: Windows in alarm without a break.
         working_since_ns: Since when it works unasked, without a break; 0: it does not.
     """
@@ -79,7 +79,7 @@ class Judge:
     evidence: EProcess = field(init=False)
     phase: Phase = Phase.STEADY
     recent: deque[NovelItem] = field(default_factory=lambda: deque(maxlen=MAX_RECENT))
-    refused: deque[NovelItem] = field(default_factory=lambda: deque(maxlen=MAX_RECENT))
+    passing: deque[NovelItem] = field(default_factory=lambda: deque(maxlen=MAX_RECENT))
     alarmed: int = 0
     working_since_ns: int = 0
 
@@ -127,17 +127,17 @@ class Judge:
     def assess_novel(self, items: Iterable[Item]) -> tuple[NovelItem, ...]:
         """Judge several items, most serious first, then oldest. Changes nothing."""
         found = [new for item in items if (new := self.assess_item(item)) is not None]
-        if (sweep := self._sweep(found)) is not None:
-            found.append(sweep)
+        found += self._together(found)
         return tuple(sorted(found, key=lambda new: (-new.level, new.time_ns)))
 
-    def _sweep(self, found: Sequence[NovelItem]) -> NovelItem | None:
-        """Return what refusals of these and of the last seconds are together."""
-        latest = max((new.time_ns for new in found if refusals.is_refusal(new.item)), default=0)
+    def _together(self, found: Sequence[NovelItem]) -> list[NovelItem]:
+        """Return what refusals and questions of these and of the last seconds are together."""
+        latest = max((new.time_ns for new in found if _adds_up(new)), default=0)
         if not latest or self.baseline.state is BaselineState.LEARNING:
-            return None
-        near = [new for new in (*self.refused, *found) if latest - new.time_ns <= TOGETHER_NS]
-        return refusals.sweep(near, self.baseline.repertoire)
+            return []
+        near = [new for new in (*self.passing, *found) if latest - new.time_ns <= TOGETHER_NS]
+        known = self.baseline.repertoire
+        return [one for one in (refusals.sweep(near, known), questions.tunnel(near, known)) if one]
 
     def assess_items(self, items: Sequence[Item]) -> Assessment | None:
         """Judge items at once and remember them, so that what follows within seconds adds up.
@@ -156,7 +156,7 @@ class Judge:
     def _remember(self, novel: Iterable[NovelItem]) -> None:
         if self.baseline.state is not BaselineState.LEARNING:
             self.recent.extend(new for new in novel if new.level >= Level.MEDIUM)
-            self.refused.extend(new for new in novel if refusals.is_refusal(new.item))
+            self.passing.extend(new for new in novel if _adds_up(new))
 
     def _level_of(self, novel: Sequence[NovelItem], state: BaselineState) -> Level:
         """Return the level of items together with those shortly before.
@@ -311,6 +311,10 @@ class Judge:
             explain.techniques(novel),
             explain.summary(self.baseline, level, novel, features, grams),
         )
+
+
+def _adds_up(new: NovelItem) -> bool:
+    return refusals.is_refusal(new.item) or questions.is_question(new.item)
 
 
 def _crash(window: Window) -> NovelItem:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Final
 
-from detectors import refusals
+from detectors import questions, refusals
 from detectors.assessment import Level
 from detectors.changes import change_of, weigh
 from detectors.generalise import (
@@ -167,6 +167,8 @@ def _write(item: Item, known: Repertoire) -> Verdict:  # noqa: PLR0911 - one ret
         )
     if known.other_role_knows(item) or known.knows_folder(key, (ItemKind.WRITE,)):
         return Level.INFO, "a new file beside files it writes", ()
+    if known.knows_used(item, ItemKind.FILE) or known.knows_used(item, ItemKind.MODEL):
+        return Level.MEDIUM, "a change to a file that it only read before", _CHANGED
     if _TEMPORARY.search(path):
         return Level.LOW, "a temporary file", ()
     if path.startswith("/etc/"):
@@ -207,7 +209,7 @@ def _installed(path: str) -> bool:
 
 
 def _peer(item: Item, known: Repertoire) -> Verdict:  # noqa: PLR0911 - one return per finding
-    if item.item.startswith("dns "):
+    if questions.is_question(item.item):
         return Level.MEDIUM, "a host name it never asked for", ("T1071.004",)
     if refusals.is_refusal(item.item):
         return refusals.judged(item, known)

@@ -16,7 +16,7 @@ from detectors.generalise import (
 )
 from detectors.rules import models
 from detectors.sensitive import sensitivity
-from detectors.window import Item, ItemKind, Phase, is_stranger
+from detectors.window import COPIES, Item, ItemKind, Phase, is_stranger
 
 MAX_KEYS: Final = 16_384
 """Per role and kind: two and a half times the most files any measured server opened (6,530)."""
@@ -152,7 +152,13 @@ class Repertoire:
             self.open_folders.setdefault(role, set()).add(family)
 
     def knows(self, item: Item) -> bool:
-        """Tell whether this role was seen to do this. Changes nothing."""
+        """Tell whether this role, or what it is a copy of, was seen to do this. Changes nothing."""
+        if self._knows(item):
+            return True
+        original = COPIES.get(item.role)
+        return original is not None and self._knows(replace(item, role=original))
+
+    def _knows(self, item: Item) -> bool:
         key, sensitive = key_of(item)
         known = self.keys.get(item.role, {}).get(item.kind, ())
         if key in known:

@@ -13,7 +13,7 @@ from detectors import words
 from detectors.assessment import SurprisingGram
 from detectors.ngram import NgramModel
 from detectors.prior import AttackPrior
-from detectors.window import Grams
+from detectors.window import COPIES, Grams
 
 COVERAGE_WINDOWS: Final = 32
 """Windows the coverage is measured over."""
@@ -116,24 +116,29 @@ class Sequences:
         return self.shown.get(role, np.zeros(0, np.uint64))
 
     def _surprisal(self, grams: Grams) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
-        model = self.models.get(grams.role, NgramModel())
-        surprisal = model.surprisal(grams.words)
-        if surprisal is None:
-            surprisal = np.full(len(grams.words), STRANGER_BITS)
-        return surprisal, model.knows(grams.words)
+        least = np.full(len(grams.words), STRANGER_BITS)
+        known = np.zeros(len(grams.words), np.bool_)
+        for model in self._models_of(grams.role):
+            surprisal = model.surprisal(grams.words)
+            if surprisal is not None:
+                least = np.minimum(least, surprisal)
+            known |= model.knows(grams.words)
+        return least, known
+
+    def _models_of(self, role: str) -> list[NgramModel]:
+        """Return the role's own and that of what it is a copy of, as far as there are any."""
+        asked = (role, COPIES.get(role, ""))
+        return [self.models[one] for one in asked if one in self.models]
 
     def unseen_in(self, grams: Iterable[Grams]) -> bool:
         """Whether any 7-gram was never learnt, by roles that have a model."""
-        return any(
-            one.role in self.models and not self.models[one.role].knows(one.words).all()
-            for one in grams
-        )
+        return any(self._models_of(one.role) and not self._surprisal(one)[1].all() for one in grams)
 
     def surprising(self, grams: Iterable[Grams], limit: int) -> tuple[SurprisingGram, ...]:
         """Return the most surprising 7-grams, unseen ones first. Changes nothing."""
         found: list[SurprisingGram] = []
         for one in grams:
-            if one.role not in self.models:
+            if not self._models_of(one.role):
                 continue
             surprisal, known = self._surprisal(one)
             found += [

@@ -30,6 +30,11 @@ class ItemKind(StrEnum):
     PROBE = "probe"
 
 
+COPIES: Final = {"worker": "main"}
+"""A worker is a copy of the main process that ran no other program: what its original was learnt
+to do says what it does, too, where no worker was seen."""
+
+
 class Phase(StrEnum):
     """Where in its life a server is, told from facts (it listens, it answered, it reloads)."""
 

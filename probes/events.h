@@ -251,6 +251,7 @@ enum task_role {
 	ROLE_MAIN = 0,
 	ROLE_UNKNOWN_CHILD = 1, /* ran a new program; the agent may name it later */
 	ROLE_FIRST_NAMED = 2,   /* and up: named by an engine's profile */
+	ROLE_WORKER = 0xffff,   /* a copy of a main process that ran no other program */
 };
 
 enum socket_origin {

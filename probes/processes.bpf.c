@@ -12,6 +12,7 @@
 #include "signals.bpf.h"
 #include "subjects.bpf.h"
 
+#define CLONE_VM_BIT 0x00000100
 #define CLONE_THREAD_BIT 0x00010000
 #define S_IFMT_MASK 0170000
 #define S_IFSOCK_TYPE 0140000
@@ -45,6 +46,17 @@ static __always_inline void born_with(struct task_struct *child, struct task_sta
 		namespaces_born((__u64)its, clone_flags & CLONE_NEWUSER_BIT);
 }
 
+/* A server that forks its workers has the same roles whether they are forked now or were there
+ * before us, when /proc tells copies of the root from it. Who shares its parent's memory, a
+ * thread or a child until it runs another program (vfork, posix_spawn), is no copy.
+ */
+static __always_inline __u16 role_born(__u16 role, __u64 clone_flags)
+{
+	if (role != ROLE_MAIN || clone_flags & CLONE_VM_BIT)
+		return role;
+	return ROLE_WORKER;
+}
+
 SEC("tp_btf/task_newtask")
 int BPF_PROG(on_newtask, struct task_struct *child, unsigned long clone_flags)
 {
@@ -61,13 +73,13 @@ int BPF_PROG(on_newtask, struct task_struct *child, unsigned long clone_flags)
 	}
 	inherited->word = 0;
 	inherited->workload = state->workload;
-	inherited->role = state->role;
+	inherited->role = role_born(state->role, clone_flags);
 	if (rights_read(&inherited->rights, child))
 		loss_count(state->workload, LOSS_READ_FAULT);
 	born_with(child, state, inherited, clone_flags);
 	inherited->due = 0;
 	if (!(clone_flags & CLONE_THREAD_BIT)) {
-		member_set(child->tgid, state->workload, state->role);
+		member_set(child->tgid, state->workload, inherited->role);
 		total_add(state->workload, COUNT_FORKS, 1);
 		state->due = EVENT_EXEC; /* what the child will run, the caller's stack explains */
 		state->child = child->tgid;

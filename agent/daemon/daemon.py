@@ -23,6 +23,7 @@ from agent.daemon.handlers import Handlers
 from agent.daemon.hands import Hands
 from agent.daemon.health import Health
 from agent.daemon.holdings import Holdings
+from agent.daemon.images import mapped_before
 from agent.daemon.lineage import Lineage
 from agent.daemon.looks import Looks
 from agent.daemon.loop import Loop
@@ -318,8 +319,6 @@ class Daemon:
 
     def _watch(self, found: Found, table: ProcessTable) -> None:
         baseline = self.baselines.load(found.name)
-        if baseline.state is BaselineState.LEARNING:
-            self.seen.forget_workload(found.id)
         judge = Judge(
             judge_settings(self.settings, found.name),
             baseline,
@@ -335,7 +334,17 @@ class Daemon:
             found, judge, self.settings, self.hands, self.lineage, origin, self.tell,
             self._window_start_ns, self.tap, Catcher(self.symbols),
         )  # fmt: skip
+        if baseline.state is BaselineState.LEARNING:
+            self.begin_learning(self.watchers[found.name], table)
         log.info("workload.found", workload=found.name, engine=found.engine, pids=len(found.pids))
+
+    def begin_learning(self, watcher: Watcher, table: ProcessTable) -> None:
+        """Have everything told from the beginning, and tell the code that was loaded before."""
+        found = watcher.found
+        self.seen.forget_workload(found.id)
+        processes = filter(None, map(table.get, sorted(found.pids)))
+        member, now_ns = partial(self._member, found.id), time.monotonic_ns()
+        watcher.see(mapped_before(processes, member, now_ns), self.membership.role_of)
 
     def _on_window(self, now_ns: int) -> None:
         self._on_records()

@@ -257,7 +257,11 @@ class Handlers:
 
     def _replace(self, watcher: Watcher, baseline: Baseline) -> None:
         watcher.replace_baseline(baseline)
-        self._daemon.seen.forget_workload(watcher.found.id)
+        if baseline.state is BaselineState.LEARNING:
+            with self._daemon.looks.look() as table:
+                self._daemon.begin_learning(watcher, table)
+        else:
+            self._daemon.seen.forget_workload(watcher.found.id)
         self._daemon.baselines.save(baseline)
         log.info("baseline.replaced", workload=watcher.found.name, state=baseline.state)
 

@@ -1,4 +1,4 @@
-"""What no call tells: a program whose file went away while it runs, arguments overwritten."""
+"""What no call tells: a program whose file went away, arguments overwritten, code loaded before."""
 
 from __future__ import annotations
 
@@ -11,12 +11,13 @@ from collectors.sightings import Sighting
 from detectors.names import disguise
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator
+    from collections.abc import Collection, Iterable, Iterator
 
     from collectors.processes import Process, ProcessTable
 
 IMAGE: Final = "image"
-"""Kind of these sightings."""
+LIBRARY: Final = "library"
+"""Kinds of these sightings."""
 
 _MEMFD: Final = "/memfd:"
 
@@ -49,8 +50,30 @@ class Images:
                 what = (process.pid, process.start_ticks, mark)
                 if what not in self._told:
                     self._told.add(what)
-                    found.append(_sighting(process, mark, member(process.pid), now_ns))
+                    belongs = member(process.pid)
+                    found.append(_sighting(process, (IMAGE, process.exe, mark), belongs, now_ns))
         return found
+
+
+def mapped_before(
+    processes: Iterable[Process], member: Callable[[int], tuple[int, int]], now_ns: int
+) -> list[Sighting]:
+    """Return the code that processes had loaded when learning began: its load was never seen.
+
+    A server that ran before the agent loads it again when it forks a worker anew, or restarts.
+
+    Args:
+        processes: Of one workload.
+        member: Workload and role of a process, by the kernel's numbers.
+        now_ns: CLOCK_MONOTONIC.
+    """
+    found = []
+    for process in processes:
+        belongs = member(process.pid)
+        for file in process.libraries:
+            mark = "memfd" if file.path.startswith(_MEMFD) else "deleted" if file.deleted else ""
+            found.append(_sighting(process, (LIBRARY, file.path, mark), belongs, now_ns))
+    return found
 
 
 def _findings(process: Process) -> Iterator[str]:
@@ -62,10 +85,13 @@ def _findings(process: Process) -> Iterator[str]:
         yield "overwritten"
 
 
-def _sighting(process: Process, mark: str, member: tuple[int, int], now_ns: int) -> Sighting:
+def _sighting(
+    process: Process, what: tuple[str, str, str], member: tuple[int, int], now_ns: int
+) -> Sighting:
+    kind, item, mark = what
     return Sighting(
-        kind=IMAGE,
-        item=process.exe,
+        kind=kind,
+        item=item,
         workload=member[0],
         role=member[1],
         time_ns=now_ns,
@@ -75,6 +101,6 @@ def _sighting(process: Process, mark: str, member: tuple[int, int], now_ns: int)
         start_ns=process.start_time_ns,
         cgroup=0,
         comm=process.comm,
-        marks=frozenset({mark}),
-        arguments=tuple(process.cmdline),
+        marks=frozenset({mark} - {""}),
+        arguments=tuple(process.cmdline) if kind == IMAGE else (),
     )

@@ -11,8 +11,8 @@ from probes.loader import Sensor
 
 MAIN: Final = "main"
 UNKNOWN_CHILD: Final = "unknown-child"
-_FIXED: Final = {MAIN: 0, UNKNOWN_CHILD: 1}  # as enum task_role
-_MAX_ROLES: Final = 1 << 16
+WORKER: Final = "worker"
+FIXED_ROLES: Final = {MAIN: 0, UNKNOWN_CHILD: 1, WORKER: 0xFFFF}  # as enum task_role
 _EXITING: Final = 4  # PF_EXITING, include/linux/sched.h
 
 Members = dict[int, tuple[int, int]]
@@ -28,7 +28,7 @@ class Membership:
     """
 
     sensor: Sensor
-    roles: dict[str, int] = field(default_factory=lambda: dict(_FIXED))
+    roles: dict[str, int] = field(default_factory=lambda: dict(FIXED_ROLES))
     _entry: np.dtype[np.void] = field(init=False)
 
     def __post_init__(self) -> None:
@@ -51,7 +51,7 @@ class Membership:
 
     def put(self, pid: int, number: int, role: str) -> None:
         """List a thread group; `adopt` then tags its threads and sockets."""
-        value = self.roles.setdefault(role, min(len(self.roles), _MAX_ROLES - 1))
+        value = self.roles.setdefault(role, min(len(self.roles), FIXED_ROLES[WORKER] - 1))
         entry = np.zeros(1, self._entry)
         entry["workload"], entry["role"] = number, value
         self.sensor.maps["members"].set(pid.to_bytes(4, "little"), entry.tobytes())

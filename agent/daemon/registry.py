@@ -7,7 +7,15 @@ from pathlib import Path
 from typing import Any, Final
 
 from agent.config.schema import Settings
-from agent.daemon.membership import MAIN, UNKNOWN_CHILD, Members, Membership, lives
+from agent.daemon.membership import (
+    FIXED_ROLES,
+    MAIN,
+    UNKNOWN_CHILD,
+    WORKER,
+    Members,
+    Membership,
+    lives,
+)
 from agent.errors import UnknownError
 from agent.log import log
 from agent.response.containment import ProcessId, Target
@@ -84,7 +92,7 @@ class Registry:
         if not sensor.fresh:
             kept = _read_json(self.settings.paths.run / _ROLES_FILE)
             self._ids |= kept.get("workloads", {})
-            self.membership.roles |= kept.get("roles", {})
+            self.membership.roles |= kept.get("roles", {}) | FIXED_ROLES
         for name, rule in _read_json(self.settings.paths.run / _WATCHES_FILE).items():
             self.watches[name] = Watch(name, rule)
         self.reconfigure(self.settings)
@@ -230,13 +238,15 @@ class Registry:
             # Only an operator's `agent watch` does.
             listed = number == found.id or (number and found.name not in self.watches)
             # A new program below a member is named once, as soon as its arguments can be read.
-            child = self.membership.role_of(role) == UNKNOWN_CHILD
-            settled = listed and (not child or pid in self._named)
-            if process is None or settled:
+            # A copy that outlived its original is the server itself: one that became a daemon.
+            was = self.membership.role_of(role)
+            open_to = {UNKNOWN_CHILD: pid not in self._named, WORKER: pid in found.roots}
+            if process is None or (listed and not open_to.get(was)):
                 continue
             name = self.rulebook.role(found.engine, process, table)
             self._named.add(pid)
-            if listed and (name in {MAIN, UNKNOWN_CHILD} or number != found.id):
+            kept = {UNKNOWN_CHILD, WORKER} if was == WORKER else {UNKNOWN_CHILD, MAIN}
+            if listed and (name in kept or number != found.id):
                 continue
             self.membership.put(pid, found.id, name)
             changed = True

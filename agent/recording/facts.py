@@ -95,7 +95,7 @@ def pack_judge(judge: Judge) -> dict[str, Any]:
         "evidence": [judge.evidence.stride, dict(judge.evidence.channels), judge.evidence.skipped],
         "phase": judge.phase.value,
         "recent": [_plain(novel) for novel in judge.recent],
-        "refused": [_plain(novel) for novel in judge.refused],
+        "refused": [_plain(novel) for novel in judge.passing],
         "alarmed": judge.alarmed,
         "working_since_ns": judge.working_since_ns,
     }
@@ -116,7 +116,7 @@ def restore_memory(judge: Judge, plain: Mapping[str, Any]) -> None:
     judge.evidence.channels = dict(channels)
     judge.phase = Phase(plain["phase"])
     judge.recent.extend(_novel(one) for one in plain["recent"])
-    judge.refused.extend(_novel(one) for one in plain.get("refused", ()))
+    judge.passing.extend(_novel(one) for one in plain.get("refused", ()))
     judge.alarmed = plain["alarmed"]
     judge.working_since_ns = plain.get("working_since_ns", 0)  # absent in older recordings
 

@@ -83,6 +83,7 @@ class Server:
     failed: int = 0
     strays: set[int] = field(default_factory=set)
     fds: tuple[int, ...] = ()
+    script: str = "obedient.py"
     _calling: threading.Event = field(default_factory=threading.Event)
     _callers: threading.Thread | None = None
 
@@ -112,7 +113,7 @@ class Server:
         if not weights.exists():  # a server that starts again finds what it had
             weights.write_bytes(bytes(range(256)) * 64)
         self.process = subprocess.Popen(
-            [sys.executable, "-I", ROOT / "tests/host/obedient.py", self.home, str(self.port)],
+            [sys.executable, "-I", ROOT / "tests/host" / self.script, self.home, str(self.port)],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,

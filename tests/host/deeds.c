@@ -221,6 +221,27 @@ static void fork_and_walk(void)
 	walk();
 }
 
+/* A copy of itself reads one file, a program without a copy another. */
+static void copies(const char *path)
+{
+	static char *const words[] = {"true", NULL};
+	pid_t child = fork();
+
+	if (!child) {
+		close(open(path, O_RDONLY));
+		_exit(0);
+	}
+	if (waitpid(child, NULL, 0) < 0)
+		fail("waitpid");
+	child = vfork();
+	if (!child) {
+		execve("/bin/true", words, no_environment);
+		_exit(1);
+	}
+	if (waitpid(child, NULL, 0) < 0)
+		fail("waitpid");
+}
+
 static void sensitive(void)
 {
 	ptrace(PTRACE_TRACEME, 0, NULL, NULL);
@@ -282,6 +303,8 @@ static int deed(int count, char **words)
 		signals(number);
 	else if (!strcmp(what, "walk"))
 		walk();
+	else if (!strcmp(what, "copies"))
+		copies(text);
 	else if (!strcmp(what, "fork-and-walk"))
 		fork_and_walk();
 	else if (!strcmp(what, "sensitive"))

@@ -36,6 +36,28 @@ def test_what_a_new_program_does_is_another_role(eyes: Eyes) -> None:
     assert opened == {unknown}
 
 
+def test_a_forked_copy_of_the_main_process_is_a_worker(eyes: Eyes, tmp_path: Path) -> None:
+    (tmp_path / "read").write_text("x")
+    seen = eyes.do("copies", 1, tmp_path / "read")
+    (opened,) = (s for s in seen.sightings if s.kind == "file" and s.item.endswith("/read"))
+    assert opened.role == eyes.sensor.schema.enum("task_role")["ROLE_WORKER"]
+
+
+def test_a_child_that_shares_memory_until_it_runs_a_program_is_no_copy(
+    eyes: Eyes, tmp_path: Path
+) -> None:
+    (tmp_path / "read").write_text("x")
+    seen = eyes.do("copies", 1, tmp_path / "read")
+    (program,) = (s for s in seen.sightings if s.kind == "exec")
+    assert program.role == eyes.sensor.schema.enum("task_role")["ROLE_MAIN"]
+
+
+def test_a_copy_of_another_role_keeps_it(eyes: Eyes, tmp_path: Path) -> None:
+    (tmp_path / "read").write_text("x")
+    seen = eyes.do("copies", 1, tmp_path / "read", role=5)
+    assert {s.role for s in seen.sightings if s.item.endswith("/read")} == {5}
+
+
 def test_a_program_in_memory_is_told_as_such(eyes: Eyes) -> None:
     assert "memfd" in eyes.do("exec-memfd").marks("exec", "payload")
 

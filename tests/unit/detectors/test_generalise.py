@@ -12,6 +12,8 @@ SAME = [
     ("file", "/data/4f1c1b9e8a7d6c5b/a", "/data/00aa11bb22cc33dd/a"),
     ("write", "/dev/shm/psm_8fa3c2d1", "/dev/shm/psm_00112233"),
     ("file", "/proc/12/stat", "/proc/13/stat"),
+    ("write", "/tmp/wserver-xvzugubx", "/tmp/wserver-p1_nnbx1"),
+    ("write", "/dev/shm/sem.oIkYxb", "/dev/shm/sem.Zq9Yxb"),
     ("peer", "accept tcp 127.0.0.1", "accept tcp 127.0.0.9"),
     ("peer", "tcp [::ffff:10.0.0.1]:80", "tcp 10.0.0.1:80"),
     ("listen", "udp 0.0.0.0:40001", "udp 0.0.0.0:50002"),
@@ -25,6 +27,8 @@ SAME = [
 DIFFERENT = [
     ("exec", "/usr/bin/python3.9", "/usr/bin/python3.11"),
     ("file", "/srv/m/a.onnx", "/srv/m/b.onnx"),
+    ("write", "/srv/m/state-xvzugubx", "/srv/m/state-ztnxurow"),
+    ("write", "/tmp/x/state-xvzugubx", "/tmp/x/state-ztnxurow"),
     ("peer", "tcp 10.0.0.1:80", "tcp 10.0.0.2:80"),
     ("peer", "tcp 127.0.0.1:40001", "tcp 127.0.0.1:40002"),
     ("peer", "tcp 10.0.0.1:80", "udp 10.0.0.1:80"),
