@@ -61,6 +61,9 @@ class Baseline:
         shadow_scores: By channel, in order of time.
         calibrations: By channel, frozen at the end of shadow.
         reason: Why it is questioned, or went back to learning.
+        made_of: What the server was made of: its executable, its models; facts by name.
+        outdated: Whether what runs now is made of something else.
+        learned_unix_ns: When it began to guard; 0 before.
     """
 
     workload: str
@@ -78,6 +81,9 @@ class Baseline:
     shadow_scores: dict[str, list[float]] = field(default_factory=dict)
     calibrations: dict[str, Calibration] = field(default_factory=dict)
     reason: str = ""
+    made_of: dict[str, str] = field(default_factory=dict)
+    outdated: bool = False
+    learned_unix_ns: int = 0
 
     def learn(self, window: Window) -> None:
         """Take one window into what is known.
@@ -243,6 +249,47 @@ class Baseline:
         """Doubt the baseline: it still scores, and asks for a person's decision."""
         self.state, self.reason = BaselineState.QUESTIONED, reason
 
+    def differences(self, made_of: Mapping[str, str]) -> tuple[str, ...]:
+        """Return, in words, what runs now and is another than was learnt.
+
+        What was not learnt or is not there now says nothing here: that is for novelty.
+        """
+        return tuple(
+            f"{name} is now {now}, learned with {self.made_of[name]}"
+            for name, now in sorted(made_of.items())
+            if self.made_of.get(name, now) != now
+        )
+
+    def compare(self, made_of: Mapping[str, str]) -> bool:
+        """Hold what runs against what was learnt, and move on in life where that says so.
+
+        A guarding baseline is questioned when they differ, and guards again when they no longer
+        do: after a roll-back nothing is left to decide. One in shadow learns on.
+
+        Returns:
+            Whether the state changed.
+        """
+        if self.state is BaselineState.LEARNING:
+            return False
+        changed = self.differences(made_of)
+        self.made_of = {**made_of, **self.made_of}  # what was approved, or learnt elsewhere
+        if self.state is BaselineState.SHADOW and changed:
+            self.relearn("; ".join(changed))
+        elif changed and not self.outdated:
+            self.outdated = True
+            self.question("; ".join(changed))
+        elif self.outdated and not changed:
+            self.keep(made_of)
+        else:
+            return False
+        return True
+
+    def keep(self, made_of: Mapping[str, str]) -> None:
+        """Guard as before, by somebody's decision: what runs now is as good as what was learnt."""
+        self.made_of = {**self.made_of, **made_of}
+        self.outdated, self.reason = False, ""
+        self.state = BaselineState.GUARDING
+
     def relearn(self, reason: str) -> None:
         """Go back to learning and keep what is known; calibration starts anew."""
         self.state, self.reason = BaselineState.LEARNING, reason
@@ -268,6 +315,9 @@ class Baseline:
             "workload": self.workload,
             "state": str(self.state),
             "reason": self.reason,
+            "made_of": dict(sorted(self.made_of.items())),
+            "outdated": self.outdated,
+            "learned_unix_ns": self.learned_unix_ns,
             "windows": self.windows,
             "coverage": self.sequences.coverage,
             "calibration": {

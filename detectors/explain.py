@@ -117,6 +117,15 @@ def _reading(one: FeatureShare) -> str:
     )
 
 
+def outdated(baseline: Baseline) -> str:
+    """Return one sentence: what runs is not what was learnt, and what a person decides."""
+    return (
+        f"{baseline.workload} is not what was learned: {baseline.reason}. Until somebody decides,"
+        f" only what is dangerous by itself counts: agent baseline learn {baseline.workload} learns"
+        f" it anew, agent baseline approve {baseline.workload} --changed keeps the baseline."
+    )
+
+
 def _novelty(baseline: Baseline, worth: Sequence[NovelItem]) -> str:
     first = worth[0]
     if is_approval(first.marks):

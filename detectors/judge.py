@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final
 
@@ -17,6 +17,7 @@ from detectors.assessment import (
     SurprisingGram,
 )
 from detectors.baseline import Baseline, Fit
+from detectors.drift import Drift
 from detectors.eprocess import EProcess, alarm_threshold
 from detectors.prior import AttackPrior
 from detectors.repertoire import folder_of
@@ -49,6 +50,11 @@ OVERWHELMING: Final = 1e4
 _LOADING: Final = float(1 << 20)
 """Bytes per second read beyond the usual: a model is being loaded."""
 
+_EXPECTED_NEW: Final = frozenset(
+    {ItemKind.FILE, ItemKind.LIBRARY, ItemKind.MODEL, ItemKind.SYSCALL, ItemKind.DEVICE}
+)
+"""What another release of a program or a model brings with it."""
+
 SERIOUS_SHARE: Final = 0.01
 QUESTION_WINDOWS: Final = 900
 """Windows in alarm without a break after which the baseline, not the workload, is in doubt."""
@@ -70,6 +76,8 @@ class Judge:
         passing: Peers that did not answer and names asked for, however harmless each is alone.
         alarmed: Windows in alarm without a break.
         working_since_ns: Since when it works unasked, without a break; 0: it does not.
+        drift: Of how unusual its windows are.
+        announcing: Whether the next window is to say that the baseline is outdated.
     """
 
     settings: JudgeSettings
@@ -82,6 +90,8 @@ class Judge:
     passing: deque[NovelItem] = field(default_factory=lambda: deque(maxlen=MAX_RECENT))
     alarmed: int = 0
     working_since_ns: int = 0
+    drift: Drift = field(default_factory=Drift)
+    announcing: bool = False
 
     def __post_init__(self) -> None:
         """Bet at the pace a restored baseline was calibrated for."""
@@ -106,7 +116,26 @@ class Judge:
         if self.baseline.advance(window, self.settings, self.fit) is not state:
             self.evidence = EProcess(self.baseline.bet_stride)
         self._remember(novel)
-        return assessment
+        return self._announced(assessment)
+
+    def compare(self, made_of: Mapping[str, str]) -> bool:
+        """Hold what runs against what was learnt; returns whether that changed the state."""
+        changed = self.baseline.compare(made_of)
+        if changed:
+            self.announcing = self.baseline.outdated
+            self.evidence = EProcess(self.baseline.bet_stride)
+            self.drift.reset()
+        return changed
+
+    def _announced(self, assessment: Assessment) -> Assessment:
+        """Say once that what runs is not what was learnt, and what is to be decided."""
+        if not self.announcing:
+            return assessment
+        self.announcing = False
+        if assessment.level >= Level.MEDIUM:
+            return assessment  # graver news; status says the rest
+        words = explain.outdated(self.baseline)
+        return replace(assessment, level=Level.MEDIUM, summary=words)
 
     def assess_item(self, item: Item) -> NovelItem | None:
         """Judge one item at once, without waiting for its window. Changes nothing.
@@ -116,6 +145,9 @@ class Judge:
             nothing that is reported even then.
         """
         new = novelty.assess(item, self.baseline.repertoire, self.phase)
+        if new is not None and self.baseline.outdated and not new.sensitive:
+            most = Level.LOW if new.kind in _EXPECTED_NEW else Level.MEDIUM
+            return replace(new, level=min(new.level, most))
         if new is None or self.baseline.state is not BaselineState.LEARNING or not new.sensitive:
             return new if self.baseline.state is not BaselineState.LEARNING else None
         found = sensitivity(item)
@@ -188,8 +220,8 @@ class Judge:
     ) -> Assessment:
         scores = self.baseline.scores(window)
         p_values = self.baseline.p_values(scores, window.lost)
-        if window.phase is not Phase.STEADY:
-            p_values = {}  # a reload's work was not calibrated; its items are judged all the same
+        if window.phase is not Phase.STEADY or self.baseline.outdated:
+            p_values = {}  # such work was not calibrated; its items are judged all the same
         evidence = self.evidence.update(p_values)
         if state is not BaselineState.SHADOW:  # there the baseline does it, after scoring
             self.baseline.sequences.note(window.grams)
@@ -202,7 +234,7 @@ class Judge:
             self._statistical(evidence, spent),
             self._invariants(window, shares),
         )
-        self._question_if_lasting(spent)
+        self._question_if_lasting(spent, p_values)
         found = self._assessment(
             state,
             level,
@@ -280,10 +312,17 @@ class Judge:
             return ()
         return self.baseline.resources.shares(features.vector(window.features))
 
-    def _question_if_lasting(self, spent: float) -> None:
+    def _question_if_lasting(self, spent: float, p_values: Mapping[str, float]) -> None:
         self.alarmed = self.alarmed + 1 if spent >= 1 else 0
-        if self.alarmed >= QUESTION_WINDOWS and self.baseline.state is BaselineState.GUARDING:
+        bet = bool(p_values) and self.evidence.skipped == 0
+        drifts = bet and self.drift.update(min(1.0, len(p_values) * min(p_values.values())))
+        if self.baseline.state is not BaselineState.GUARDING:
+            return
+        if self.alarmed >= QUESTION_WINDOWS:
             self.baseline.question("its readings have left the learnt range for good")
+        elif drifts:
+            self.drift.reset()
+            self.baseline.question("its readings have drifted to the edge of the learnt range")
 
     def _assessment(  # noqa: PLR0913 - the fields of an assessment
         self,

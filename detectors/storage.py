@@ -20,6 +20,8 @@ from detectors.unasked import UnaskedWork
 from detectors.window import ItemKind, Phase
 
 _PLAIN = ("workload", "windows", "first_ns", "last_new_ns", "shadow_since_ns", "stride", "reason")
+_LATER = ("made_of", "outdated", "learned_unix_ns")
+"""Plain ones too, absent in what older programs wrote."""
 _RESOURCES = ("columns", "centre", "scale", "precision", "low", "high")
 
 Arrays = dict[str, NDArray[Any]]
@@ -27,7 +29,8 @@ Arrays = dict[str, NDArray[Any]]
 
 def to_bytes(baseline: Baseline) -> bytes:
     """Return everything a baseline knows. Equal baselines give equal bytes."""
-    head: dict[str, object] = {name: getattr(baseline, name) for name in _PLAIN}
+    head: dict[str, object] = {name: getattr(baseline, name) for name in (*_PLAIN, *_LATER)}
+    head["made_of"] = dict(sorted(baseline.made_of.items()))
     head["state"] = str(baseline.state)
     head["features"] = list(NAMES)
     head["coverage"] = [list(pair) for pair in baseline.sequences.coverage_log]
@@ -94,7 +97,8 @@ def _rename_features(learnt: list[str], arrays: Arrays) -> None:
 
 
 def _baseline(head: dict[str, Any], arrays: Arrays) -> Baseline:
-    baseline = Baseline(**{name: head[name] for name in _PLAIN})
+    later = {name: head[name] for name in _LATER if name in head}
+    baseline = Baseline(**{name: head[name] for name in _PLAIN}, **later)
     baseline.state = BaselineState(head["state"])
     baseline.sequences.coverage_log = [
         (int(known), int(total)) for known, total in head["coverage"]

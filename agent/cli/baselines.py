@@ -76,16 +76,20 @@ def approve(
     verdict: Annotated[
         str | None, typer.Option(metavar="ID", help="All that this verdict calls new.")
     ] = None,
+    changed: Annotated[
+        bool,
+        typer.Option("--changed", help="Its new executable or model: guard by the old baseline."),
+    ] = False,
     config: ConfigFile = None,
     as_json: AsJson = False,
 ) -> None:
     """Take what was new into the baseline as normal.
 
-    By name, or all that one verdict calls new.
+    By name, or all that one verdict calls new; or the program or model that runs now.
     """
-    if not items and verdict is None:
-        raise typer.BadParameter("name items, or a verdict with --verdict")
-    args = {"workload": workload, "items": items or [], "verdict": verdict}
+    if not items and verdict is None and not changed:
+        raise typer.BadParameter("name items, or a verdict with --verdict, or give --changed")
+    args = {"workload": workload, "items": items or [], "verdict": verdict, "changed": changed}
     answer = _ask(config, "baseline_approve", **args)
     emit(answer, f"{workload}: approved as normal.", as_json=as_json)
 

@@ -1,9 +1,11 @@
 """Baselines as the stopped agent kept them."""
 
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from agent.errors import AgentError, UnknownError
+
+_LISTED: Final = ("workload", "state", "windows", "coverage", "reason")
 
 
 class DamagedBaselineError(AgentError):
@@ -11,7 +13,7 @@ class DamagedBaselineError(AgentError):
 
 
 def pages(state: Path) -> list[dict[str, Any]]:
-    """Return a line for each baseline: workload, state, windows, coverage and file."""
+    """Return a line for each baseline: workload, state, windows, coverage, reason and file."""
     from agent.daemon.baselines import DIRECTORY
 
     files = sorted((state / DIRECTORY).glob("*.baseline"))
@@ -51,4 +53,4 @@ def _read(file: Path) -> Any:  # noqa: ANN401  (a Baseline, imported late)
 
 def _line(baseline: Any) -> dict[str, Any]:  # noqa: ANN401  (a Baseline, imported late)
     summary = baseline.summary()
-    return {name: summary[name] for name in ("workload", "state", "windows", "coverage")}
+    return {name: summary[name] for name in _LISTED}

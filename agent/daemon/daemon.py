@@ -293,6 +293,7 @@ class Daemon:
                 # Its first records come before its first window: they are judged as a start, too.
                 self.watchers[found.name].judge.phase = Phase.STARTUP
         self._look_at_images(table)
+        self._look_at_makeup(table)
         self.router.met(looked_s)
 
     def _look_at_images(self, table: ProcessTable) -> None:
@@ -313,6 +314,14 @@ class Daemon:
         number, role = self._member(watcher.found.id, finding.pid)
         seen = finding.sighting(number, role, time.monotonic_ns())
         watcher.see([seen], self.membership.role_of)
+
+    def _look_at_makeup(self, table: ProcessTable) -> None:
+        for found in self.registry.workloads.values():
+            watcher = self.watchers[found.name]
+            root = next(filter(None, map(table.get, found.roots)), None)
+            before = watcher.judge.baseline.state
+            if root is not None and watcher.compare(root):
+                self._changed_state(watcher, before)
 
     def _member(self, number: int, pid: int) -> tuple[int, int]:
         return self.membership.read().get(pid, (number, 0))
@@ -407,9 +416,14 @@ class Daemon:
             self._changed_state(watcher, before)
 
     def _changed_state(self, watcher: Watcher, before: BaselineState) -> None:
-        state = watcher.judge.baseline.state
-        log.info("baseline.state", workload=watcher.found.name, before=before, now=state)
-        self.baselines.save(watcher.judge.baseline)
+        baseline, name = watcher.judge.baseline, watcher.found.name
+        log.info("baseline.state", workload=name, before=before, now=baseline.state)
+        if baseline.state is BaselineState.SHADOW:
+            baseline.made_of = dict(watcher.made_of)
+        elif baseline.state is BaselineState.GUARDING and before is BaselineState.SHADOW:
+            baseline.learned_unix_ns = time.time_ns()
+        self.tap.noted(name, baseline)
+        self.baselines.save(baseline)
 
     def _on_health(self, now_ns: int) -> None:
         self.health.check(now_ns)

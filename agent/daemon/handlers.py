@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from agent.daemon.makeup import EXECUTABLE
 from agent.daemon.membership import UNKNOWN_CHILD
 from agent.daemon.registry import Watch
 from agent.errors import AgentError, NotReadyError, UnknownError
@@ -154,6 +155,7 @@ class Handlers:
                 "state": watcher.judge.baseline.state.value,
                 "windows": watcher.judge.baseline.windows,
                 "coverage": watcher.judge.baseline.summary().get("coverage"),
+                "reason": watcher.judge.baseline.reason,
                 "file": str(self._daemon.baselines.path(name)),
             }
             for name, watcher in self._daemon.watchers.items()
@@ -189,8 +191,10 @@ class Handlers:
         }
 
     def baseline_approve(self, arguments: Arguments) -> dict[str, Any]:
-        """Take items in as normal."""
+        """Take items in as normal, or what runs now as what was learned."""
         watcher = self._watcher(str(arguments["workload"]))
+        if arguments.get("changed"):
+            return self._keep(watcher)
         wanted = set(arguments.get("items") or ())
         if arguments.get("verdict"):
             told = [self._daemon.store.verdict(str(arguments["verdict"]))]
@@ -210,6 +214,13 @@ class Handlers:
         log.info("baseline.approved", workload=watcher.found.name, items=count)
         return {"workload": watcher.found.name, "approved": count}
 
+    def _keep(self, watcher: Watcher) -> dict[str, Any]:
+        if not watcher.keep():
+            raise UnknownError("changed executable or model of", watcher.found.name)
+        self._daemon.baselines.save(watcher.judge.baseline)
+        log.info("baseline.approved", workload=watcher.found.name, items=0)
+        return {"workload": watcher.found.name, "approved": 0, "changed": True}
+
     def baseline_export(self, arguments: Arguments) -> bytes:
         """The baseline's bytes."""
         watcher = self._watcher(str(arguments["workload"]))
@@ -227,6 +238,8 @@ class Handlers:
             raise AgentError(f"That baseline is signed by {who}, not by the key you gave")
         baseline = _baseline(opened.content)
         baseline.workload = watcher.found.name  # a replica may go by another name
+        # Another host's files have other times; another build of the program is another one.
+        baseline.made_of = {k: v for k, v in baseline.made_of.items() if k == EXECUTABLE}
         self._replace(watcher, baseline)
         own = opened.key == self._daemon.baselines.signer.public
         signer = opened.signer or None

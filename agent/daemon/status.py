@@ -101,6 +101,7 @@ class Status:
             "engine": found.engine,
             "why": list(found.why),
             "state": baseline.state.value,
+            "reason": baseline.reason,
             "phase": judge.phase.value,
             "pids": sorted(found.pids),
             "progress": _progress(watcher),

@@ -10,6 +10,7 @@ from agent.daemon.hands import Action, Hands, unanswered
 from agent.daemon.images import Images
 from agent.daemon.items import item_of
 from agent.daemon.lineage import Lineage
+from agent.daemon.makeup import EXECUTABLE, MOST_MODELS, Builds, makeup
 from agent.daemon.registry import Found
 from agent.daemon.telling import Telling
 from agent.daemon.verdicts import Context, Origin, around, protagonist, trigger, verdict
@@ -20,15 +21,19 @@ from agent.response.processes import read_process
 from agent.stacks.catcher import Catcher
 from collectors.memory import MemoryReader
 from collectors.own_cgroup import OwnCgroup
+from collectors.processes import Process
 from collectors.sightings import Sighting
 from detectors.assessment import Assessment, BaselineState, Level, NovelItem
 from detectors.baseline import Baseline
+from detectors.changes import MODEL_FILE
 from detectors.judge import Judge
 from detectors.settings import JudgeSettings
-from detectors.window import Item, Window, is_stranger
+from detectors.window import Item, ItemKind, Window, is_stranger
 
 RECENT: Final = 256
 """Sightings kept for the records around a verdict."""
+
+_USES: Final = frozenset({ItemKind.FILE, ItemKind.MODEL, ItemKind.LIBRARY})
 
 Tell = Callable[[dict[str, Any]], None]
 
@@ -43,6 +48,7 @@ class Watcher:
         tolerated: Processes that an operator let live at a release, and their children: what they
             did before is told again and not acted on again. The server itself is not among them.
         released_ns: When, CLOCK_MONOTONIC: a window that closes later holds acts from before.
+        made_of: What the server is made of, by the latest look.
         fresh: First-seen keys of what was new and is not learned: the kernel is to tell it again.
     """
 
@@ -61,6 +67,7 @@ class Watcher:
     memory: MemoryReader = field(default_factory=MemoryReader)
     cgroup: OwnCgroup = field(default_factory=OwnCgroup)
     images: Images = field(default_factory=Images)
+    made_of: Mapping[str, str] = field(default_factory=dict)
     readings: Mapping[str, float] = field(default_factory=dict)
     items: list[Item] = field(default_factory=list)
     fresh: list[bytes] = field(default_factory=list)
@@ -69,6 +76,8 @@ class Watcher:
     released_ns: int = 0
     action: Action | None = None
     assessment: Assessment | None = None
+    _models: set[str] = field(default_factory=set)
+    _builds: Builds = field(default_factory=dict)
     _grave: list[NovelItem] = field(default_factory=list)
     telling: Telling = field(default_factory=Telling)
 
@@ -92,6 +101,7 @@ class Watcher:
             item = item_of(sighting, role_of(sighting.role), self.lineage)
             if item is not None:
                 items.append(item)
+                self._note_model(item)
                 if sighting.key:
                     self._note_key(sighting, item)
         self.items += items
@@ -116,6 +126,14 @@ class Watcher:
         item = item_of(sighting, role_of(sighting.role), self.lineage)
         new = None if item is None else self.judge.assess_item(item)
         return new is None or new.level < Level.MEDIUM
+
+    def _note_model(self, item: Item) -> None:
+        """Models that it learns with are part of what it is made of."""
+        if self.judge.baseline.state is not BaselineState.LEARNING or is_stranger(item.role):
+            return
+        is_model = item.kind in _USES and MODEL_FILE.search(item.item) is not None
+        if is_model and len(self._models) < MOST_MODELS:
+            self._models.add(item.item)
 
     def _note_key(self, sighting: Sighting, item: Item) -> None:
         """The kernel tells a thing once; what is not learned must be told each time."""
@@ -190,6 +208,7 @@ class Watcher:
         """Judge by another baseline from now on; what was recent is forgotten."""
         self.judge = Judge(self.judge.settings, baseline, self.judge.fit, self.judge.prior)
         self.items, self.fresh = [], []
+        self._models = set(baseline.made_of) or self._models
         self.tap.judging(self)
 
     def approve(self, items: Sequence[Item]) -> int:
@@ -197,6 +216,27 @@ class Watcher:
         self.tap.approved(self.found.name, items)
         self.judge.evidence.reset()
         return self.judge.baseline.approve(items)
+
+    def compare(self, root: Process) -> bool:
+        """Hold what runs against what was learned; returns whether the baseline's state changed."""
+        baseline = self.judge.baseline
+        models = sorted((self._models | baseline.made_of.keys()) - {EXECUTABLE})
+        self.made_of = makeup(root, models, self._builds)
+        noted = baseline.made_of
+        changed = self.judge.compare(self.made_of)
+        if changed:
+            self.tap.compared(self.found.name, self.made_of)
+        elif baseline.made_of != noted:
+            self.tap.noted(self.found.name, baseline)
+        return changed
+
+    def keep(self) -> bool:
+        """Guard by the old baseline, by an operator's decision. Returns whether one was asked."""
+        asked = self.judge.baseline.outdated
+        if asked:
+            self.tap.kept(self.found.name, self.made_of)
+            self.judge.baseline.keep(self.made_of)
+        return asked
 
     def target(self) -> Target:
         """What response acts on; the kernel's list of members names the rest."""

@@ -98,6 +98,8 @@ def pack_judge(judge: Judge) -> dict[str, Any]:
         "refused": [_plain(novel) for novel in judge.passing],
         "alarmed": judge.alarmed,
         "working_since_ns": judge.working_since_ns,
+        "drift": judge.drift.excess,
+        "announcing": judge.announcing,
     }
 
 
@@ -119,6 +121,8 @@ def restore_memory(judge: Judge, plain: Mapping[str, Any]) -> None:
     judge.passing.extend(_novel(one) for one in plain.get("refused", ()))
     judge.alarmed = plain["alarmed"]
     judge.working_since_ns = plain.get("working_since_ns", 0)  # absent in older recordings
+    judge.drift.excess = plain.get("drift", 0.0)
+    judge.announcing = plain.get("announcing", False)
 
 
 def _plain(novel: NovelItem) -> Plain:

@@ -98,6 +98,9 @@ class Replay:
             "window": self._window,
             "approved": self._approve,
             "settings": self._settings,
+            "compared": self._compared,
+            "kept": self._kept,
+            "noted": self._noted,
             "lost": self._lost,
         }
         taker = takers.get(kind)
@@ -145,6 +148,16 @@ class Replay:
 
     def _settings(self, name: str, settings: dict[str, Any]) -> None:
         self._courses[name].judge.settings = facts.unpack_settings(settings)
+
+    def _compared(self, name: str, made_of: dict[str, str]) -> None:
+        self._courses[name].judge.compare(made_of)
+
+    def _kept(self, name: str, made_of: dict[str, str]) -> None:
+        self._courses[name].judge.baseline.keep(made_of)
+
+    def _noted(self, name: str, made_of: dict[str, str], learned_unix_ns: int) -> None:
+        baseline = self._courses[name].judge.baseline
+        baseline.made_of, baseline.learned_unix_ns = made_of, learned_unix_ns
 
     def _lost(self, count: int) -> None:
         self.lost += count

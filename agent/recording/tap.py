@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
@@ -14,6 +14,7 @@ from agent.recording import facts
 from agent.recording.errors import RecordingRunsError
 from agent.recording.recorder import Recorder
 from detectors.assessment import BaselineState
+from detectors.baseline import Baseline
 from detectors.judge import Judge
 from detectors.settings import JudgeSettings
 from detectors.window import Item, Window
@@ -132,3 +133,21 @@ class Tap:
         """An operator changed the settings."""
         if self._recorder is not None:
             self._recorder.offer(lambda: ["settings", name, facts.pack_settings(settings)])
+
+    def compared(self, name: str, made_of: Mapping[str, str]) -> None:
+        """What runs was held against the baseline, and that changed its state."""
+        if self._recorder is not None:
+            kept = dict(made_of)
+            self._recorder.offer(lambda: ["compared", name, kept])
+
+    def noted(self, name: str, baseline: Baseline) -> None:
+        """The agent noted on a baseline what only a host can know."""
+        if self._recorder is not None:
+            plain = [dict(baseline.made_of), baseline.learned_unix_ns]
+            self._recorder.offer(lambda: ["noted", name, *plain])
+
+    def kept(self, name: str, made_of: Mapping[str, str]) -> None:
+        """An operator keeps the baseline for what runs now."""
+        if self._recorder is not None:
+            kept = dict(made_of)
+            self._recorder.offer(lambda: ["kept", name, kept])

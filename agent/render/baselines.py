@@ -4,7 +4,7 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
-from agent.render.amounts import amount
+from agent.render.amounts import amount, moment
 from agent.render.inert import inert_values
 from agent.render.table import strong
 
@@ -22,6 +22,10 @@ def _head(baseline: Mapping[str, Any]) -> Iterator[str]:
     yield f"{baseline['workload']}: {baseline['state']}, {amount('', baseline['windows'])} windows"
     if baseline.get("reason"):
         yield f"  because {baseline['reason']}"
+    if learned_ns := baseline.get("learned_unix_ns"):
+        yield f"  guards since {moment(learned_ns)}"
+    for name, fact in baseline.get("made_of", {}).items():
+        yield f"  made of {name}: {fact}"
     if baseline.get("coverage") is not None:
         yield f"  covers {baseline['coverage']:.1%} of what the kernel counted"
     if grams := baseline.get("grams"):

@@ -120,6 +120,8 @@ def _baseline(workload: Mapping[str, Any]) -> str:
     ]
     if words:
         return ", ".join(words)
+    if workload["state"] == "questioned" and workload.get("reason"):
+        return str(workload["reason"])
     coverage = workload.get("coverage")
     return "-" if coverage is None else f"covers {coverage:.1%}"
 

@@ -13,6 +13,7 @@ RECORDS: Final = "Records around it"
 """Title of the section that a drawn timeline belongs to."""
 
 _MS: Final = 1_000_000
+_NS: Final = 1_000_000_000
 _MAX_FEATURES: Final = 6
 _MAX_SEQUENCES: Final = 5
 _MAX_NOVEL: Final = 20
@@ -169,10 +170,16 @@ def _evidence(verdict: Verdict) -> Iterator[str]:
     baseline = verdict.get("baseline") or {}
     if baseline:
         windows = amount("windows", baseline.get("windows"))
-        age = f"{duration(baseline['age_s'])} old, " if baseline.get("age_s") else ""
-        yield f"baseline: {age}{baseline.get('state', 'unknown')}, {windows} windows"
+        yield f"baseline: {_age(verdict)}{baseline.get('state', 'unknown')}, {windows} windows"
     if baseline.get("coverage") is not None:
         yield f"baseline covers {baseline['coverage']:.1%} of what the kernel counted"
+
+
+def _age(verdict: Verdict) -> str:
+    learned_ns = verdict["baseline"].get("learned_unix_ns")
+    if not learned_ns:
+        return ""
+    return f"{duration(max(0, verdict['time_ns'] - learned_ns) / _NS)} old, "
 
 
 def _response(verdict: Verdict) -> Iterator[str]:

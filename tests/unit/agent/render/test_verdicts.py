@@ -69,7 +69,12 @@ VERDICT: dict[str, Any] = {
     "techniques": ["T1059", "AML.T0050"],
     "techniques_edition": {"attack": "ATT&CK v17", "atlas": "ATLAS v5.6.0"},
     "summary": "A shell ran below the model server.",
-    "baseline": {"age_s": 7200, "state": "guarding", "windows": 5000, "coverage": 0.991},
+    "baseline": {
+        "learned_unix_ns": 1_699_992_800_000_000_000,
+        "state": "guarding",
+        "windows": 5000,
+        "coverage": 0.991,
+    },
     "response": {
         "action": "freeze",
         "state": "done",
