@@ -123,6 +123,11 @@ class Models:
         check=checks.flag,
         words="weights that nobody approved are a verdict: medium",
     )
+    digest: bool = key(
+        default=True,
+        check=checks.flag,
+        words="read weights that nobody approved once, too, for the ledger's digests",
+    )
     scan: bool = key(
         default=True,
         check=checks.flag,

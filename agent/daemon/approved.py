@@ -41,6 +41,7 @@ _SCANNED: Final = PICKLES | {".npy", ".npz", ".h5", ".keras", ".hdf5", ".nemo", 
 
 
 Tell = Callable[[Finding], None]
+Known = Callable[[FileState, str], None]
 
 
 class Approved:
@@ -51,18 +52,19 @@ class Approved:
         lost: Opens for which there was no room.
     """
 
-    def __init__(self, state: Path, models: Models, tell: Tell) -> None:
+    def __init__(self, state: Path, models: Models, tell: Tell, known: Known) -> None:
         """Look at nothing yet.
 
         Args:
             state: The state directory.
             models: The configuration's table.
-            tell: Called in a thread of this object's.
+            tell: Called in a thread of this object's with what is wrong.
+            known: The same with each digest.
         """
         self.models = models
         self.reading = Reading()
         self.lost = 0
-        self._tell = tell
+        self._tell, self._known = tell, known
         keys = (public_path(state / "keys" / "models.key"), *models.keys)
         self._approvals = Approvals(state, keys)
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="approved")
@@ -203,9 +205,13 @@ class Approved:
             words = "it is not signed, and its format carries code" if suffix in PICKLES else ""
             self._tell(Finding(workload, item, UNAPPROVED, words, pid))
         state = FileState.of(there.stat())
-        if self.models.scan and suffix in _SCANNED and (workload, state) not in self._scanned:
-            self._scanned.add((workload, state))
+        if (workload, state) in self._scanned:
+            return
+        self._scanned.add((workload, state))
+        if self.models.scan and suffix in _SCANNED:
             self.reading.ask("code", there, partial(self._scan_done, workload, item, pid))
+        if self.models.digest and state not in self._approvals.digests.known:
+            self.reading.ask("digest", there, partial(self._submit, self._take_digest))
 
     def _scan_done(self, workload: str, item: str, pid: int, found: Answer) -> None:
         for words in found.get("dangers", ())[:1]:
@@ -233,8 +239,14 @@ class Approved:
             self._deviates(approval, Deviation(name, "unreadable", str(problem)))
             approval.again(name)
             return
-        self._approvals.digests.known[FileState(*answer["state"])] = str(answer["sha256"])
+        self._take_digest(answer)
         self._check(approval, name)
+
+    def _take_digest(self, answer: Answer) -> None:
+        if "sha256" in answer:
+            state, sha256 = FileState(*answer["state"]), str(answer["sha256"])
+            self._approvals.digests.known[state] = sha256
+            self._known(state, sha256)
 
     def _deviates(self, approval: Approval, one: Deviation) -> None:
         path = str(approval.root / one.path)

@@ -3,15 +3,19 @@
 import os
 import sqlite3
 import threading
+import time
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import Final
 
 from agent.log import log
 from agent.models.ledger import Access, Ledger, sight
-from collectors.models.artifacts import is_artifact
+from collectors.models.artifacts import Held, held, inside, is_artifact
+from collectors.models.digests import FileState
+from collectors.processes import Process
 from collectors.sightings import Sighting
 from detectors.changes import change_of
 
@@ -57,36 +61,74 @@ class Artifacts:
         self._room = threading.BoundedSemaphore(MOST_WAITING)
         self._worker = ThreadPoolExecutor(1, thread_name_prefix="ledger")
 
-    def see(self, sightings: Iterable[Sighting], workload: str) -> None:
-        """Take in what a workload just did; only model files are kept."""
+    def see(self, sightings: Iterable[Sighting], workload: str, exe: Callable[[int], str]) -> None:
+        """Take in what a workload just did; only model files are kept. `exe` names programs."""
         for sighting in sightings:
-            if sighting.kind not in _ACCESS or not is_artifact(sighting.item):
-                continue
-            self.came += 1
-            if not self._room.acquire(blocking=False):
-                self.reasons["no_room"] += 1
-                continue
-            self._worker.submit(self._note, sighting, workload)
+            if sighting.kind in _ACCESS and is_artifact(sighting.item):
+                program = sighting.exe or exe(sighting.pid)
+                self._take(partial(self._seen, sighting, workload, program))
 
-    def _note(self, sighting: Sighting, workload: str) -> None:
+    def adopt(self, processes: Iterable[Process], workload: str) -> None:
+        """Take in what processes hold that ran before us; when they opened it, nobody knows."""
+        now_ns = time.time_ns()
+        for process in processes:
+            for one in held(process):
+                self._take(partial(self._held, process, one, workload, now_ns))
+
+    def digested(self, state: FileState, sha256: str) -> None:
+        """Take in the digest of a file that was read in this state."""
+        self._take(partial(self._read, state, sha256))
+
+    def _take(self, note: Callable[[Ledger], None]) -> None:
+        self.came += 1
+        if self._room.acquire(blocking=False):
+            self._worker.submit(self._write, note)
+        else:
+            self.reasons["no_room"] += 1
+
+    def _seen(self, sighting: Sighting, workload: str, exe: str, ledger: Ledger) -> None:
         device, inode = sighting.inode
-        outside = sighting.kind == "stranger"
         device = os.makedev(device >> _MINOR_BITS, device & ((1 << _MINOR_BITS) - 1))
+        # As its process names it, so that a container's file is not taken for one of ours.
+        there = sight(f"/proc/{sighting.pid}/root{sighting.item}")
         if not inode and not sighting.host_path:
             device, inode, _ = sight(sighting.item)  # a path alone tells no inode
+        ledger.note(
+            path=sighting.item,
+            access=_access(sighting),
+            time_ns=sighting.time_ns + self._offset_ns,
+            workload="" if sighting.kind == "stranger" else workload,
+            pid=sighting.pid,
+            exe=exe,
+            device=device,
+            inode=inode,
+            size_bytes=there[2] if there[:2] == (device, inode) else sighting.size,
+        )
+
+    @staticmethod
+    def _held(process: Process, one: Held, workload: str, now_ns: int, ledger: Ledger) -> None:
+        device, inode, size = sight(str(inside(process, one.path)))
+        ledger.note(
+            path=one.path,
+            access="map" if one.how == "mapped" else "read",
+            time_ns=now_ns,
+            workload=workload,
+            pid=process.pid,
+            exe=process.exe,
+            device=device,
+            inode=inode,
+            size_bytes=size,
+        )
+
+    @staticmethod
+    def _read(state: FileState, sha256: str, ledger: Ledger) -> None:
+        ledger.digested(state.device, state.inode, state.size_bytes, sha256)
+
+    def _write(self, note: Callable[[Ledger], None]) -> None:
         try:
             if self._ledger is None:
                 self._ledger = Ledger.open(self._path)
-            self._ledger.note(
-                path=sighting.item,
-                access=_access(sighting),
-                time_ns=sighting.time_ns + self._offset_ns,
-                workload="" if outside else workload,
-                pid=sighting.pid,
-                exe=sighting.exe,
-                device=device,
-                inode=inode,
-            )
+            note(self._ledger)
         except (sqlite3.Error, OSError) as error:
             self.reasons["not_written"] += 1
             log.once("ledger.failed", path=self._path, why=error)

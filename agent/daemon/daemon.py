@@ -151,7 +151,9 @@ class Daemon:
         self.control = ControlServer(settings.paths.run, Handlers(self).table())
         self.offset_ns = time.time_ns() - time.monotonic_ns()
         self.artifacts = Artifacts(settings.paths.state / "ledger.db", self.offset_ns)
-        self.approved = Approved(settings.paths.state, settings.models, self._not_approved)
+        self.approved = Approved(
+            settings.paths.state, settings.models, self._not_approved, self.artifacts.digested
+        )
         self._window_start_ns = time.monotonic_ns()
         self.looks = Looks()
 
@@ -242,8 +244,8 @@ class Daemon:
         self.hands.close()
         self.fitter.close()
         self.devices.close()
-        self.artifacts.close()
         self.approved.close()
+        self.artifacts.close()
         self.save()
         if self.shipper is not None:
             self.shipper.stop()
@@ -338,6 +340,7 @@ class Daemon:
         self.lineage.learn_table(table, found.pids)
         processes = list(filter(None, map(table.get, found.pids)))
         self.strangers.holdings.adopt(processes, found.id)
+        self.artifacts.adopt(processes, found.name)
         self.approved.adopt(processes, found.name)
         self.watchers[found.name] = Watcher(
             found, judge, self.settings, self.hands, self.lineage, origin, self.tell,

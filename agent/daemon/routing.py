@@ -167,7 +167,7 @@ class Router:
     def _judged(self, watcher: Watcher, sightings: list[Sighting]) -> bool:
         try:
             watcher.see(sightings, self._daemon.membership.role_of)
-            self._daemon.artifacts.see(sightings, watcher.found.name)
+            self._daemon.artifacts.see(sightings, watcher.found.name, self._exe)
             self._daemon.approved.see(sightings, watcher.found.name, self._exe)
             ordinary = partial(watcher.ordinary, self._daemon.membership.role_of)
             self._daemon.strangers.holdings.see(sightings, watcher.found.id, ordinary)

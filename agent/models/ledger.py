@@ -133,13 +133,24 @@ class Ledger:
             "ON CONFLICT DO UPDATE SET pid = excluded.pid, count = count + 1,"
             " first_ns = min(first_ns, excluded.first_ns),"
             " last_ns = max(last_ns, excluded.last_ns),"
-            " size_bytes = max(size_bytes, excluded.size_bytes),"
+            " size_bytes = iif(excluded.size_bytes = 0, size_bytes, excluded.size_bytes),"
             " sha256 = iif(excluded.sha256 = '', sha256, excluded.sha256)",
             (
                 path, _signed(device), _signed(inode), access, workload, exe, pid, size_bytes,
                 format_of(path), sha256, time_ns, time_ns,
             ),
         )  # fmt: skip
+
+    def digested(self, device: int, inode: int, size_bytes: int, sha256: str) -> None:
+        """Remember what a file held when it was last read, under every name it was used by.
+
+        Raises:
+            sqlite3.Error: The disk is full or the database locked too long.
+        """
+        self._connection.execute(
+            "UPDATE uses SET size_bytes = ?, sha256 = ? WHERE device = ? AND inode = ?",
+            (size_bytes, sha256, _signed(device), _signed(inode)),
+        )
 
     def history(self, path: str) -> list[Use]:
         """Return every use of a file, or of all below a directory, oldest first.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -66,7 +67,9 @@ def deviations(directory: Path, found: Sequence[Deviation], *, colour: bool) -> 
 
 
 def uses(found: Sequence[Use], *, colour: bool) -> str:
-    """Write who used a file."""
+    """Write what each file is, and who used it."""
+    files = {(use.path, use.device, use.inode): use for use in found}
+    told = "\n".join(_file(path, use) for (path, _, _), use in sorted(files.items()))
     rows = [
         (
             moment(use.first_ns),
@@ -81,4 +84,12 @@ def uses(found: Sequence[Use], *, colour: bool) -> str:
         for use in found
     ]
     columns = ("first", "last", "access", "workload", "executable", ">times", ">size", "file")
-    return table(columns, rows, colour=colour)
+    return f"{told}\n\n{table(columns, rows, colour=colour)}"
+
+
+def _file(path: str, use: Use) -> str:
+    facts = [use.format or "format unknown"]
+    facts += [size(use.size_bytes)] if use.size_bytes else []
+    if use.inode:
+        facts.append(f"device {os.major(use.device)}:{os.minor(use.device)}, inode {use.inode}")
+    return f"{path}: {', '.join(facts)}\n  sha256 {use.sha256 or 'not read'}"

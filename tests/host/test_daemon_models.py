@@ -1,5 +1,7 @@
 """A guarded server's approved models: whatever is done to them is told, whoever does it."""
 
+import hashlib
+import json
 import os
 import pickle
 import subprocess
@@ -137,3 +139,23 @@ def test_what_is_put_back_is_as_approved_again(scene: tuple[Daemon, Server, Path
     weights = model / "w1.safetensors"
     weights.write_bytes(b"\2\0\0\0\0\0\0\0{}")
     wait_for(lambda: str(weights) not in daemon.status()["models"]["not_as_approved"])
+
+
+def test_the_ledger_knows_what_was_opened_and_what_it_held(
+    scene: tuple[Daemon, Server, Path],
+) -> None:
+    daemon, server, _ = scene
+    path = server.home / "plain.onnx"
+    path.write_bytes(bytes(5000))
+    server.do(READ.format("plain.onnx"))
+
+    def look() -> list[dict[str, object]]:
+        done = daemon.command("models", "history", str(path), "--json")
+        return [use for use in json.loads(done.stdout or "[]") if use["sha256"]]
+
+    (use,) = wait_for(look)
+    assert use["sha256"] == hashlib.sha256(bytes(5000)).hexdigest()
+    here = path.stat()
+    told = (use["size_bytes"], use["inode"], use["device"], use["format"], use["access"])
+    assert told == (5000, here.st_ino, here.st_dev, "onnx", "read")
+    assert Path(str(use["exe"])).name.startswith("python")

@@ -46,7 +46,11 @@ def start(tmp_path: Path) -> Iterator[Callable[..., tuple[Approved, list[Finding
 
     def begin(**settings: Any) -> tuple[Approved, list[Finding]]:  # noqa: ANN401 - of the table
         told: list[Finding] = []
-        made.append(Approved(tmp_path / "state", Models(**settings), told.append))
+        made.append(
+            Approved(
+                tmp_path / "state", Models(**settings), told.append, lambda _state, _sha256: None
+            )
+        )
         return made[0], told
 
     yield begin
@@ -108,7 +112,7 @@ def test_a_file_that_nobody_approved_is_looked_at_for_code(
     for name, value in (("plain", {"a": 1}), ("evil", Shell())):
         (tmp_path / f"{name}.pkl").write_bytes(pickle.dumps(value))
         opened(approved, tmp_path / f"{name}.pkl")
-    until(approved, lambda: told and approved.reading.answered == 2)
+    until(approved, lambda: told and approved.reading.answered == 4)
     assert [(one.path, one.mark) for one in told] == [
         (str(tmp_path / "evil.pkl"), "model-with-code")
     ]

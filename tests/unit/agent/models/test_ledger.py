@@ -88,3 +88,13 @@ def test_without_a_ledger_it_says_so(tmp_path: Path) -> None:
 )
 def test_model_artifacts_are_told_by_their_names(path: str, is_one: bool) -> None:  # noqa: FBT001 (one column of the table)
     assert is_artifact(path) is is_one
+
+
+def test_a_digest_belongs_to_the_file_under_each_of_its_names(ledger: Ledger) -> None:
+    note(ledger, "/m/a.gguf", 10)
+    note(ledger, "/m/link.gguf", 20)
+    note(ledger, "/m/b.gguf", 30, inode=6)
+    ledger.digested(0, 5, 99, "ab" * 32)
+    known = {use.path: (use.size_bytes, use.sha256) for use in ledger.history("/m")}
+    digest = (99, "ab" * 32)
+    assert known == {"/m/a.gguf": digest, "/m/link.gguf": digest, "/m/b.gguf": (0, "")}
