@@ -11,6 +11,7 @@ from detectors.baseline import Baseline
 from detectors.changes import change_of
 from detectors.features import FEATURES
 from detectors.rules.models import is_approval
+from detectors.theft import is_departure
 from detectors.unasked import UNASKED
 from detectors.window import ItemKind, is_stranger
 
@@ -169,6 +170,8 @@ def changed(one: NovelItem) -> str:
     """Return what was done to a name or an attribute, in words; empty for any other deed."""
     if is_approval(one.marks):
         return f"uses {one.item}: {one.other}"
+    if one.kind is ItemKind.MODEL and is_departure(one.item):
+        return f"sent {one.item}"
     change = change_of(one.marks)
     if not change:
         return ""

@@ -24,6 +24,7 @@ from detectors.repertoire import folder_of
 from detectors.resources import fit as fit_here
 from detectors.sensitive import sensitivity
 from detectors.settings import JudgeSettings
+from detectors.theft import Departures
 from detectors.window import Item, ItemKind, Phase, Window, is_stranger
 
 TOGETHER_NS: Final = 10_000_000_000
@@ -75,6 +76,7 @@ class Judge:
         recent: Serious novelties; those within ten seconds add up.
         passing: Peers that did not answer and names asked for, however harmless each is alone.
         alarmed: Windows in alarm without a break.
+        departures: How much of its weights new peers were sent.
         working_since_ns: Since when it works unasked, without a break; 0: it does not.
         drift: Of how unusual its windows are.
         announcing: Whether the next window is to say that the baseline is outdated.
@@ -92,6 +94,7 @@ class Judge:
     working_since_ns: int = 0
     drift: Drift = field(default_factory=Drift)
     announcing: bool = False
+    departures: Departures = field(default_factory=Departures)
 
     def __post_init__(self) -> None:
         """Bet at the pace a restored baseline was calibrated for."""
@@ -112,6 +115,9 @@ class Judge:
             self.baseline.learn(window)
             self.baseline.advance(window, self.settings, self.fit)
             return self._assessment(state, self._level_of(novel, state), novel)
+        known, percents = self.baseline.repertoire, self.settings.theft_percent
+        left = self.departures.look(window, known, percents)
+        novel = tuple(sorted((*left, *novel), key=lambda new: (-new.level, new.time_ns)))
         assessment = self._scored(window, novel, state)
         if self.baseline.advance(window, self.settings, self.fit) is not state:
             self.evidence = EProcess(self.baseline.bet_stride)

@@ -15,6 +15,7 @@ class JudgeSettings:
         shadow_s: And so long scored without acting.
         false_alarms_per_month: Budget of the evidence over time.
         min_coverage: Share of recent 7-gram counts the model must have known beforehand.
+        theft_percent: Shares of the weights, ascending, that new peers may not be sent.
     """
 
     min_windows: int = 300
@@ -22,3 +23,4 @@ class JudgeSettings:
     shadow_s: float = 300.0
     false_alarms_per_month: float = 1.0
     min_coverage: float = 0.9
+    theft_percent: tuple[float, ...] = (1.0, 10.0)

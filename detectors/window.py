@@ -141,6 +141,7 @@ class Window:
         grams: Per role.
         items: Things seen for the first time, in the order of the kernel.
         uploads: The peers it sent most to, most first; not all.
+        weights_bytes: Size of the weights that it opened or mapped; 0: none known.
     """
 
     workload: str
@@ -152,6 +153,7 @@ class Window:
     grams: tuple[Grams, ...] = ()
     items: tuple[Item, ...] = ()
     uploads: tuple[Upload, ...] = ()
+    weights_bytes: int = 0
 
     @property
     def end_ns(self) -> int:

@@ -3,6 +3,7 @@
 A check returns the value as it is kept, or says what it must be.
 """
 
+import itertools
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -38,6 +39,21 @@ def integer(low: int, high: int) -> Check:
         if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
             raise ValueError(f"must be a whole number from {low} to {high}")
         return value
+
+    return check
+
+
+def ascending(low: float, high: float) -> Check:
+    """A list of numbers that grow, at least one, kept as a tuple of floats."""
+    one = number(low, high)
+
+    def check(value: object) -> tuple[float, ...]:
+        if not isinstance(value, list) or not value:
+            raise ValueError("must be a list of numbers")
+        found = [float(str(one(entry))) for entry in value]
+        if any(after <= before for before, after in itertools.pairwise(found)):
+            raise ValueError("must grow from one number to the next")
+        return tuple(found)
 
     return check
 

@@ -118,6 +118,11 @@ class Models:
     keys: tuple[Path, ...] = key(
         (), checks.each(checks.path), "public keys that may have signed an approval, beside our own"
     )
+    theft_percent: tuple[float, ...] = key(
+        (1.0, 10.0),
+        checks.ascending(0.001, 1000.0),
+        "of a workload's weights, sent to new peers: a high verdict, at the last one critical",
+    )
     require_approval: bool = key(
         default=False,
         check=checks.flag,

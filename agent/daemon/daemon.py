@@ -22,7 +22,7 @@ from agent.daemon.fitting import Fitter
 from agent.daemon.handlers import Handlers
 from agent.daemon.hands import Hands
 from agent.daemon.health import Health
-from agent.daemon.holdings import Holdings
+from agent.daemon.holdings import Holdings, weights_of
 from agent.daemon.images import mapped_before
 from agent.daemon.lineage import Lineage
 from agent.daemon.looks import Looks
@@ -348,6 +348,7 @@ class Daemon:
         )  # fmt: skip
         if baseline.state is BaselineState.LEARNING:
             self.begin_learning(self.watchers[found.name], table)
+        self.watchers[found.name].weights |= weights_of(processes)
         log.info("workload.found", workload=found.name, engine=found.engine, pids=len(found.pids))
 
     def begin_learning(self, watcher: Watcher, table: ProcessTable) -> None:
@@ -403,7 +404,8 @@ class Daemon:
             phase = phase_of(found, held=watcher.held())
             window = self.windows.build(found, counts, span_ns, readings, watcher.items, phase)
             losses = Counter(self.windows.losses(counts, found.id)) + Counter(common)
-            window = replace(window, lost=losses.total())
+            weights_bytes = sum(watcher.weights.values())
+            window = replace(window, lost=losses.total(), weights_bytes=weights_bytes)
             watcher.close(window, dict(losses))
         except Exception as error:  # noqa: BLE001 - one window must not end the agent
             self.accounts.lost["window"] += 1

@@ -10,7 +10,7 @@ import numpy as np
 
 from agent.daemon.classes import WEIGHTS, class_of, is_private
 from agent.log import log
-from collectors.models.artifacts import held, inside
+from collectors.models.artifacts import held, inside, is_weights
 from collectors.processes import Process
 from collectors.sightings import Sighting
 from probes.classes import by_suffix
@@ -154,3 +154,18 @@ class Holdings:
         except ProbeError as error:
             self.lost += 1
             log.once("files.unnoted", why=error)
+
+
+def weights_of(processes: Iterable[Process]) -> dict[Number, int]:
+    """Sizes in bytes of the weights that processes hold which ran before us."""
+    found = {}
+    for process in processes:
+        for one in held(process):
+            if not is_weights(one.path):
+                continue
+            try:
+                there = inside(process, one.path).stat()
+            except OSError:
+                continue  # deleted, or the process is gone
+            found[kernel_device(there.st_dev), there.st_ino] = there.st_size
+    return found

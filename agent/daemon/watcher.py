@@ -20,6 +20,7 @@ from agent.response.policy import Decision, Evidence, decide
 from agent.response.processes import read_process
 from agent.stacks.catcher import Catcher
 from collectors.memory import MemoryReader
+from collectors.models.artifacts import is_weights
 from collectors.own_cgroup import OwnCgroup
 from collectors.processes import Process
 from collectors.sightings import Sighting
@@ -49,6 +50,7 @@ class Watcher:
             did before is told again and not acted on again. The server itself is not among them.
         released_ns: When, CLOCK_MONOTONIC: a window that closes later holds acts from before.
         made_of: What the server is made of, by the latest look.
+        weights: Sizes in bytes of the weights that it opened, by device and inode.
         fresh: First-seen keys of what was new and is not learned: the kernel is to tell it again.
     """
 
@@ -72,6 +74,7 @@ class Watcher:
     items: list[Item] = field(default_factory=list)
     fresh: list[bytes] = field(default_factory=list)
     recent: deque[Sighting] = field(default_factory=lambda: deque(maxlen=RECENT))
+    weights: dict[tuple[int, int], int] = field(default_factory=dict)
     tolerated: set[int] = field(default_factory=set)
     released_ns: int = 0
     action: Action | None = None
@@ -96,6 +99,8 @@ class Watcher:
                 continue
             self.lineage.learn(sighting)
             self.recent.append(sighting)
+            if sighting.kind == "file" and sighting.size and is_weights(sighting.item):
+                self.weights[sighting.inode] = sighting.size
             if sighting.ppid in self.tolerated:
                 self.tolerated.add(sighting.pid)
             item = item_of(sighting, role_of(sighting.role), self.lineage)
@@ -305,4 +310,5 @@ def judge_settings(settings: Settings, name: str) -> JudgeSettings:
         learning.quiet_s,
         learning.shadow_s,
         budget or settings.budget.false_alarms_per_month,
+        theft_percent=settings.models.theft_percent,
     )

@@ -51,6 +51,7 @@ def pack_window(window: Window) -> Plain:
         [[one.role, _bytes(one.words), _bytes(one.counts)] for one in window.grams],
         [pack_item(item) for item in window.items],
         [list(astuple(upload)) for upload in window.uploads],
+        window.weights_bytes,
     ]
 
 
@@ -67,8 +68,9 @@ def unpack_window(plain: Plain) -> Window:
         tuple(Grams(role, _numbers(words), _numbers(counts)) for role, words, counts in grams),
         tuple(unpack_item(item) for item in items),
         tuple(
-            Upload(*upload) for uploads in plain[8:] for upload in uploads
+            Upload(*upload) for uploads in plain[8:9] for upload in uploads
         ),  # absent in older ones
+        next(iter(plain[9:10]), 0),
     )
 
 
@@ -79,7 +81,8 @@ def pack_settings(settings: JudgeSettings) -> dict[str, Any]:
 
 def unpack_settings(plain: Mapping[str, Any]) -> JudgeSettings:
     """Return the settings that `pack_settings` was given."""
-    return JudgeSettings(**plain)
+    shares = {name: tuple(plain[name]) for name in plain.keys() & {"theft_percent"}}
+    return JudgeSettings(**{**plain, **shares})
 
 
 def pack_judge(judge: Judge) -> dict[str, Any]:
@@ -100,6 +103,7 @@ def pack_judge(judge: Judge) -> dict[str, Any]:
         "working_since_ns": judge.working_since_ns,
         "drift": judge.drift.excess,
         "announcing": judge.announcing,
+        "departures": [dict(judge.departures.sent), [list(one) for one in judge.departures.told]],
     }
 
 
@@ -123,6 +127,9 @@ def restore_memory(judge: Judge, plain: Mapping[str, Any]) -> None:
     judge.working_since_ns = plain.get("working_since_ns", 0)  # absent in older recordings
     judge.drift.excess = plain.get("drift", 0.0)
     judge.announcing = plain.get("announcing", False)
+    sent, told = plain.get("departures", ({}, ()))  # the same
+    judge.departures.sent = dict(sent)
+    judge.departures.told = {(peer, percent) for peer, percent in told}
 
 
 def _plain(novel: NovelItem) -> Plain:

@@ -1,0 +1,66 @@
+"""Weights that leave on the server's own connections are told by their share, once each."""
+
+from dataclasses import replace
+
+import pytest
+
+from detectors.assessment import Assessment, Level
+from detectors.baseline import Baseline
+from detectors.judge import Judge
+from detectors.window import ItemKind, Upload, Window
+from tests.unit.detectors.factory import SETTINGS, guarding_judge, item, window
+
+WEIGHTS = 100 << 20
+NEW = "tcp 203.0.113.9:443"
+
+
+def sending(at: int, *sent: tuple[str, int], weights_bytes: int = WEIGHTS) -> Window:
+    uploads = tuple(Upload(peer, total, total) for peer, total in sent)
+    return replace(window(at), uploads=uploads, weights_bytes=weights_bytes)
+
+
+def told(found: Assessment) -> list[tuple[str, Level]]:
+    return [(one.item, one.level) for one in found.novel if one.kind is ItemKind.MODEL]
+
+
+def test_one_percent_is_high_and_ten_critical_and_each_is_told_once() -> None:
+    judge = guarding_judge()
+    shares = (0.005, 0.012, 0.013, 0.101, 0.2)
+    found = [
+        judge.observe(sending(at, (NEW, int(share * WEIGHTS))))
+        for at, share in enumerate(shares, 100)
+    ]
+    assert [told(one) for one in found] == [
+        [],
+        [(f"1 % of its weights to {NEW}", Level.HIGH)],
+        [],
+        [(f"10 % of its weights to {NEW}", Level.CRITICAL)],
+        [],
+    ]
+    assert "10,590,617 bytes" in found[3].summary
+    assert "10.1 % of the 104,857,600 bytes of its weights" in found[3].summary
+    assert {"T1041", "AML.T0025"} <= set(found[3].techniques)
+
+
+def test_what_is_spread_over_many_peers_is_added_up() -> None:
+    judge = guarding_judge()
+    peers = [(f"tcp 203.0.113.{n}:443", 900 << 10) for n in range(12)]
+    found = judge.observe(sending(100, *peers))
+    assert told(found) == [("10 % of its weights to all its new peers", Level.CRITICAL)]
+
+
+def test_a_peer_that_was_learnt_is_not_counted() -> None:
+    judge = guarding_judge()
+    judge.baseline.approve([item("peer", NEW)])
+    assert told(judge.observe(sending(100, (NEW, WEIGHTS)))) == []
+
+
+@pytest.mark.parametrize(("sent", "weights_bytes"), [(60 << 10, 100_000), (WEIGHTS, 0)])
+def test_a_question_s_worth_and_weights_unknown_say_nothing(sent: int, weights_bytes: int) -> None:
+    found = guarding_judge().observe(sending(100, (NEW, sent), weights_bytes=weights_bytes))
+    assert told(found) == []
+
+
+def test_while_learning_nothing_is_told() -> None:
+    judge = Judge(SETTINGS, Baseline("embedder"))
+    assert told(judge.observe(sending(1, (NEW, WEIGHTS)))) == []
