@@ -13,6 +13,7 @@ from typing import Any, BinaryIO, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from collectors.requests import Requests, Traffic
 from collectors.uploads import Upload, Uploads
 from probes import layout
 from probes.handover import Before
@@ -46,6 +47,7 @@ class Counts:
         peer_connections: As `peer_bytes`.
         submitted: Shape (kinds,): records the kernel handed to the ring.
         uploads: By workload, whom it sent most to on its own connections.
+        traffic: By workload, what was asked of it, if anything was or is under way.
         evicted: 7-grams dropped from the kernel's map for want of room; none had changed.
     """
 
@@ -58,6 +60,7 @@ class Counts:
     submitted: NDArray[np.uint64]
     evicted: int
     uploads: Mapping[int, tuple[Upload, ...]] = field(default_factory=dict)
+    traffic: Mapping[int, Traffic] = field(default_factory=dict)
 
     def named(
         self, table: NDArray[np.uint64], names: dict[str, int], workload: int
@@ -82,7 +85,9 @@ class Counters:
         self._schema: Schema = sensor.schema
         self._key = self._schema.dtype("gram_key")
         self._sent = self._schema.enum("counter")["COUNT_SENT_INITIATED"]
-        self._uploads = Uploads(sensor)
+        self._asked = self._schema.enum("counter")["COUNT_REQUESTS"]
+        self._ended = self._schema.enum("counter")["COUNT_ANSWERED"]
+        self._uploads, self._requests = Uploads(sensor), Requests(sensor)
         self._workloads = self._schema.limit("MAX_WORKLOADS")
         self._grams = np.zeros(0, _SEQUENCE_DTYPE)
         self._tables = (*_TABLES, "submitted")
@@ -90,6 +95,7 @@ class Counters:
         self._slots = np.zeros(sum(sizes), np.uint64)
         self._splits = np.cumsum(sizes)[:-1]
         self._rest: Counts | None = None
+        self._under_way = False
         kept = self._kept()
         if not kept and not sensor.resumed:
             self.read()  # what was counted before anybody remembers is no news
@@ -151,11 +157,16 @@ class Counters:
             counts, self._rest = _joined(counts, self._rest), None
         if counts.totals[:, self._sent].any():
             counts = replace(counts, uploads=self._uploads.read())
+        if counts.totals[:, [self._asked, self._ended]].any() or self._under_way:
+            traffic = self._requests.read()
+            self._under_way = any(one.under_way for one in traffic.values())
+            counts = replace(counts, traffic=traffic)
         return counts
 
     def _counts(self, grams: NDArray[np.void], growth: NDArray[np.uint64], evicted: int) -> Counts:
         *tables, submitted = np.split(growth, self._splits)
-        rows = dict(zip(_TABLES, (t.reshape(self._workloads, -1) for t in tables), strict=True))
+        shaped = (table.reshape(self._workloads, -1) for table in tables)
+        rows: dict[str, Any] = dict(zip(_TABLES, shaped, strict=True))
         return Counts(grams=grams, **rows, submitted=submitted, evicted=evicted, uploads={})
 
     def _read_slots(self, highest: int | None) -> NDArray[np.uint64]:

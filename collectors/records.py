@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from collectors.acts import Acts
 from collectors.changes import Changes
+from collectors.routes import route
 from collectors.sightings import (
     FILE_STORM,
     Reader,
@@ -51,6 +52,10 @@ class Records:
         directions = schema.enum("peer_direction")
         self._accept = directions["PEER_ACCEPT"]
         self._environment = schema.enum("environment_flag")
+        self._peers = {
+            number: f"from-{name.removeprefix('PEER_').lower()}"
+            for name, number in schema.enum("peer_class").items()
+        }
         self._readers: dict[int, tuple[str, Callable[[np.void], Sighting]]] = {
             kinds["EVENT_EXEC"]: ("exec_event", self._exec),
             kinds["EVENT_PEER"]: ("peer_event", self._peer),
@@ -63,6 +68,7 @@ class Records:
             kinds["EVENT_STACK"]: ("stack_event", self._stack),
             kinds["EVENT_CALLER"]: ("caller_event", self._caller),
             kinds["EVENT_STRANGER"]: ("stranger_event", self._stranger),
+            kinds["EVENT_REQUEST"]: ("request_event", self._request),
         }
         self._readers |= Acts(self.reader, schema).readers()
         self._words_part = schema.enum("stack_part")["STACK_WORDS"]
@@ -218,6 +224,19 @@ class Records:
         """A question for a host name; its key is a hash that no record carries."""
         raw = bytes(record["name"])[: int(record["bytes"])]
         return self._make("name", host_name(raw), record)
+
+    def _request(self, record: np.void) -> Sighting:
+        """The first of its kind: its key holds the kernel's hash of the path."""
+        letters, path = bytes(record["method"]), text(record["path"])
+        key = self.reader.seen_key(
+            record["hdr"],
+            first=int(record["route"]),
+            second=int.from_bytes(letters.ljust(8, b"\0"), "little"),
+        )
+        truncated = int(record["bytes"]) > len(path.encode())
+        marks = frozenset({"truncated"} if truncated else ()) | {self._peers[int(record["peer"])]}
+        item = route(text(letters), path, truncated=truncated)
+        return self._make("request", item, record, key=key, marks=marks)
 
     def _stack(self, record: np.void) -> Sighting:
         """One of the two records of a stack; its item is the kind of record that it explains."""

@@ -22,7 +22,7 @@ class Sighting:
 
     Attributes:
         kind: exec, exit, file, write, library, model, stranger, peer, listen, syscall, denied,
-            refused, name, title, privilege, signal, shared, image, probe, stack.
+            refused, name, title, privilege, signal, shared, image, probe, stack, request.
         item: Path, peer, listener, host name, call number or words, as verdicts write them.
         workload: Kernel id; 0: nobody asked to watch it.
         role: Kernel id of its role.

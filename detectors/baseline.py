@@ -24,6 +24,7 @@ from detectors.resources import MIN_ROWS, ResourceModel
 from detectors.sensitive import sensitivity
 from detectors.sequences import Sequences
 from detectors.settings import JudgeSettings
+from detectors.traffic import TrafficModel
 from detectors.unasked import UnaskedWork
 from detectors.window import Item, ItemKind, Phase, Window
 
@@ -58,6 +59,7 @@ class Baseline:
         rows: Resource readings kept for the fit, `stride` windows apart.
         resources: Fitted at the end of learning.
         unasked: Same.
+        traffic: Highs of what was asked of it, learnt until it guards.
         shadow_scores: By channel, in order of time.
         calibrations: By channel, frozen at the end of shadow.
         reason: Why it is questioned, or went back to learning.
@@ -78,6 +80,7 @@ class Baseline:
     stride: int = 1
     resources: ResourceModel | None = None
     unasked: UnaskedWork | None = None
+    traffic: TrafficModel = field(default_factory=TrafficModel)
     shadow_scores: dict[str, list[float]] = field(default_factory=dict)
     calibrations: dict[str, Calibration] = field(default_factory=dict)
     reason: str = ""

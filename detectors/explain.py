@@ -12,6 +12,8 @@ from detectors.changes import change_of
 from detectors.features import FEATURES
 from detectors.rules.models import is_approval
 from detectors.theft import is_departure
+from detectors.traffic import ERRORS, FLOOD, GROWN_IN, GROWN_OUT, PROBED, REFUSALS, SWEEP
+from detectors.traffic import UNASKED as UNASKED_ANSWERS
 from detectors.unasked import UNASKED
 from detectors.window import ItemKind, is_stranger
 
@@ -31,10 +33,11 @@ _VERBS: Final = {
     ItemKind.CAPABILITY: "changed its rights ({0})",
     ItemKind.DEVICE: "used the device {0}",
     ItemKind.GPU: "used the GPU: {0}",
-    ItemKind.ENDPOINT: "served {0}",
+    ItemKind.ENDPOINT: "was asked for {0}",
     ItemKind.PROBE: "set off the probe {0}",
 }
 _DEEDS: Final = {
+    UNASKED: "worked without being asked",
     "namespace ": "entered a namespace of its own: ",
     "set-name ": "took the name ",
     "kill ": "sent ",
@@ -44,6 +47,16 @@ _DEEDS: Final = {
 }
 """By how an item of a kind with several notations begins."""
 
+_ASKED: Final = {
+    FLOOD: "was flooded with requests by one client",
+    SWEEP: "was swept by one client",
+    ERRORS: "failed many requests",
+    REFUSALS: "refused many requests",
+    GROWN_IN: "was sent large requests",
+    GROWN_OUT: "gave large answers",
+    UNASKED_ANSWERS: "sent what nobody asked for",
+    PROBED: "was probed for what it serves",
+}
 _SPOKEN: Final = frozenset({ItemKind.SYSCALL, ItemKind.PROBE, ItemKind.CAPABILITY})
 
 _CHANGED: Final = {
@@ -150,10 +163,10 @@ def _novelty(baseline: Baseline, worth: Sequence[NovelItem]) -> str:
 
 
 def _phrase(one: NovelItem) -> str:
+    if one.kind is ItemKind.ENDPOINT:
+        return _ASKED.get(one.item) or _VERBS[one.kind].format(one.item)
     if one.kind is ItemKind.PEER and one.item.startswith("accept "):
         return "accepted a connection from " + one.item.removeprefix("accept ")
-    if one.kind is ItemKind.PROBE and one.item == UNASKED:
-        return "worked without being asked"
     if one.reason.startswith("its program's file"):
         return f"still runs {one.item}"
     for prefix, verb in _DEEDS.items():

@@ -84,6 +84,63 @@ FEATURES: Final[tuple[Feature, ...]] = (
         "connects_private", "1/s", "connections to addresses of its own network", follows_load=False
     ),
     Feature("refused", "1/s", "connections nobody answered", follows_load=False),
+    Feature("requests", "1/s", "requests", follows_load=True, judged=False),
+    Feature(
+        "request_errors", "1/s", "requests answered with 5xx", follows_load=False, judged=False
+    ),
+    Feature(
+        "request_refusals", "1/s", "requests answered with 4xx", follows_load=False, judged=False
+    ),
+    Feature(
+        "requests_unanswered",
+        "1/s",
+        "requests whose connection ended before an answer",
+        follows_load=False,
+        judged=False,
+    ),
+    Feature("requests_under_way", "1", "requests under way", follows_load=True, judged=False),
+    Feature("request_size", "B", "bytes of a request, mean", follows_load=False, judged=False),
+    Feature("answer_size", "B", "bytes of an answer, mean", follows_load=False, judged=False),
+    Feature(
+        "answer_wait_p50",
+        "ms",
+        "time from a request to its answer's first byte, median",
+        follows_load=True,
+        judged=False,
+    ),
+    Feature(
+        "answer_wait_p99",
+        "ms",
+        "time from a request to its answer's first byte, of the slowest hundredth",
+        follows_load=True,
+        judged=False,
+    ),
+    Feature(
+        "answer_gap_p50",
+        "ms",
+        "time between the packets of a streamed answer, median",
+        follows_load=True,
+        judged=False,
+    ),
+    Feature("clients", "1", "addresses that asked", follows_load=True, judged=False),
+    Feature(
+        "client_requests", "1/s", "requests of the busiest address", follows_load=True, judged=False
+    ),
+    Feature(
+        "client_inputs",
+        "1",
+        "different things that the busiest address asked for",
+        follows_load=True,
+        judged=False,
+    ),
+    Feature(
+        "bytes_out_unasked",
+        "B/s",
+        "bytes sent on accepted connections without a request",
+        follows_load=False,
+        judged=False,
+    ),
+    Feature("tls_connections", "1/s", "TLS accepted, unread", follows_load=True, judged=False),
     Feature("distinct_grams", "1", "different sequences of seven calls", follows_load=True),
     Feature("threads", "1", "threads", follows_load=False),
     Feature("processes", "1", "processes", follows_load=False),

@@ -7,7 +7,16 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final
 
-from detectors import explain, features, novelty, questions, refusals, unasked, uploads
+from detectors import (
+    demand,
+    explain,
+    features,
+    novelty,
+    questions,
+    refusals,
+    unasked,
+    uploads,
+)
 from detectors.assessment import (
     Assessment,
     BaselineState,
@@ -17,6 +26,7 @@ from detectors.assessment import (
     SurprisingGram,
 )
 from detectors.baseline import Baseline, Fit
+from detectors.demand import Demand
 from detectors.drift import Drift
 from detectors.eprocess import EProcess, alarm_threshold
 from detectors.prior import AttackPrior
@@ -80,6 +90,7 @@ class Judge:
         working_since_ns: Since when it works unasked, without a break; 0: it does not.
         drift: Of how unusual its windows are.
         announcing: Whether the next window is to say that the baseline is outdated.
+        demand: What was asked of it in the last windows.
     """
 
     settings: JudgeSettings
@@ -95,6 +106,7 @@ class Judge:
     drift: Drift = field(default_factory=Drift)
     announcing: bool = False
     departures: Departures = field(default_factory=Departures)
+    demand: Demand = field(default_factory=Demand)
 
     def __post_init__(self) -> None:
         """Bet at the pace a restored baseline was calibrated for."""
@@ -110,7 +122,7 @@ class Judge:
         features.vector(window.features)
         self.phase = window.phase
         state = self.baseline.state
-        novel = self.assess_novel((*window.items, *self._unasked(window)))
+        novel = self.assess_novel((*window.items, *self._unasked(window), *self._asked(window)))
         if state is BaselineState.LEARNING:
             self.baseline.learn(window)
             self.baseline.advance(window, self.settings, self.fit)
@@ -166,6 +178,9 @@ class Judge:
         """Judge several items, most serious first, then oldest. Changes nothing."""
         found = [new for item in items if (new := self.assess_item(item)) is not None]
         found += self._together(found)
+        if self.baseline.state is not BaselineState.LEARNING:
+            probed = demand.probed(found, self.baseline.repertoire)
+            found += [probed] if probed is not None else []
         return tuple(sorted(found, key=lambda new: (-new.level, new.time_ns)))
 
     def _together(self, found: Sequence[NovelItem]) -> list[NovelItem]:
@@ -297,6 +312,15 @@ class Judge:
         grave = {unasked.GRAVE} if lasted_ns >= unasked.GRAVE_NS else set()
         name = unasked.UNASKED
         return (Item(ItemKind.PROBE, name, "main", window.end_ns, 0, marks=frozenset(grave)),)
+
+    def _asked(self, window: Window) -> tuple[Item, ...]:
+        """Return, as something new, requests beyond what was learnt; learn them until it guards."""
+        self.demand.take(window)
+        found = self.demand.items(self.baseline.traffic, window)
+        if self.baseline.state in {BaselineState.LEARNING, BaselineState.SHADOW}:
+            self.demand.learn(self.baseline.traffic)
+            return ()
+        return found
 
     def _excess_work(self, window: Window) -> float | None:
         """None where it says nothing: not in the steady state, lossy, or while much is read.

@@ -23,6 +23,7 @@ from detectors.errors import MergeError
 from detectors.ngram import NgramModel
 from detectors.repertoire import Repertoire
 from detectors.sequences import Sequences
+from detectors.traffic import merged
 from detectors.words import merge as add_counts
 
 REASON: Final = "merged from what several replicas learnt"
@@ -62,6 +63,7 @@ def _pair(one: Baseline, other: Baseline) -> Baseline:
         sequences=_sequences(one.sequences, other.sequences),
         rows=_rows([*one.rows, *other.rows]),
         stride=max(one.stride, other.stride),
+        traffic=merged(one.traffic, other.traffic),
         reason=REASON,
     )
 

@@ -18,6 +18,7 @@ from detectors.generalise import (
     split_endpoint,
 )
 from detectors.repertoire import Repertoire
+from detectors.traffic import REASONS, TECHNIQUES
 from detectors.unasked import GRAVE, UNASKED
 from detectors.window import Item, ItemKind, is_stranger
 
@@ -58,7 +59,6 @@ _OTHER: Final[dict[ItemKind, Verdict]] = {
     ItemKind.SEQUENCE: (Level.INFO, "calls in an order it never made", ()),
     ItemKind.DEVICE: (Level.HIGH, "a device it never used", ("T1496.001", "AML.T0048.000")),
     ItemKind.GPU: (Level.MEDIUM, "a use of the GPU it never made", ("T1496.001", "AML.T0048.000")),
-    ItemKind.ENDPOINT: (Level.LOW, "a request of a kind it never served", ()),
 }
 
 
@@ -273,6 +273,24 @@ def _call(item: Item) -> Verdict:
     return Level.LOW, "a system call it never made", ()
 
 
+_LOOKED_AT: Final = re.compile(
+    r"^(?:GET|HEAD|OPTIONS) /(?:|\*|favicon\.ico|robots\.txt|docs|openapi\.json|version"
+    r"|(?:.*/)?(?:health[a-z_]*|live[a-z]*|ready[a-z]*|ping|metrics|status))/?$"
+)
+"""What monitors and load balancers ask of any server."""
+
+
+def _request(item: Item, known: Repertoire) -> Verdict:
+    if item.item in REASONS:
+        words = f"{REASONS[item.item]} ({item.other})" if item.other else REASONS[item.item]
+        return Level.MEDIUM, words, TECHNIQUES[item.item]
+    if _LOOKED_AT.search(item.item):
+        return Level.INFO, "a look at its health, which any server is asked for", ()
+    if not any(ItemKind.ENDPOINT in kinds for kinds in known.keys.values()):
+        return Level.INFO, "a request; none was read while it was learnt", ()
+    return Level.LOW, "a request of a kind it never served", ("AML.T0040",)
+
+
 _BY_KIND: Final[dict[ItemKind, Callable[[Item, Repertoire], Verdict]]] = {
     ItemKind.EXEC: _program,
     ItemKind.FILE: _file,
@@ -282,6 +300,7 @@ _BY_KIND: Final[dict[ItemKind, Callable[[Item, Repertoire], Verdict]]] = {
     ItemKind.PEER: _peer,
     ItemKind.LISTEN: _listener,
     ItemKind.PROBE: _probe,
+    ItemKind.ENDPOINT: _request,
     ItemKind.SYSCALL: _act,
     ItemKind.CAPABILITY: _act,
 }

@@ -27,7 +27,9 @@ MANY_CHILDREN: Final = 48
 MANY_PORTS: Final = 16
 """As many ephemeral ports of one address stand for any of them."""
 
-_FOLDER_KINDS: Final = frozenset({ItemKind.FILE, ItemKind.WRITE, ItemKind.LIBRARY, ItemKind.MODEL})
+_FOLDER_KINDS: Final = frozenset(
+    {ItemKind.FILE, ItemKind.WRITE, ItemKind.LIBRARY, ItemKind.MODEL} | {ItemKind.ENDPOINT}
+)
 _KEY_MARKS: Final = (
     *("stdio-socket", "memfd", "deleted", "foreign", "anonymous", "mprotect"),
     *("kernel-name", "unlinked", "replaced", "uncaused", "stranger", "other-owner", "executable"),
@@ -123,7 +125,7 @@ class Repertoire:
             self.refused += 1
             return
         known.add(key)
-        if kind in _FOLDER_KINDS and not sensitive and _in_folder(key):
+        if kind in _FOLDER_KINDS and not sensitive and _in_folder(kind, key):
             self._count_folder(role, kind, _place_of(key))
         elif kind is ItemKind.PEER and not sensitive:
             self._count_port(role, key)
@@ -236,8 +238,10 @@ class Repertoire:
         return sum(len(known) for kinds in self.keys.values() for known in kinds.values())
 
 
-def _in_folder(key: str) -> bool:
-    """Tell whether this is a file that has neighbours; memory has none."""
+def _in_folder(kind: ItemKind, key: str) -> bool:
+    """Tell whether this is a file or a path that has neighbours; memory has none."""
+    if kind is ItemKind.ENDPOINT:
+        return "/" in key
     return key.startswith("/") and not key.startswith("/memfd:")
 
 

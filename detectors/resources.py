@@ -34,7 +34,7 @@ _SCALE_FLOOR: Final = 0.25
 _WINSOR: Final = 4.0
 """Standard deviations at which one wild window stops pulling the covariance."""
 
-_QUANTA: Final = {"1/s": 1.0, "B/s": 4096.0, "B": 1048576.0, "%": 5.0, "1": 1.0}
+_QUANTA: Final = {"ms": 1.0, "1/s": 1.0, "B/s": 4096.0, "B": 1048576.0, "%": 5.0, "1": 1.0}
 """By unit: changes below this are noise. A page, a MiB, a twentieth of a core, one thing."""
 
 _QUANTUM: Final = np.array([_QUANTA[feature.unit] for feature in FEATURES])

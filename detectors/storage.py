@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from detectors import framing
+from detectors import framing, traffic
 from detectors.assessment import BaselineState
 from detectors.baseline import Baseline
 from detectors.conformal import Calibration
@@ -39,6 +39,7 @@ def to_bytes(baseline: Baseline) -> bytes:
     head["models"] = {
         role: model.left_out for role, model in sorted(baseline.sequences.models.items())
     }
+    head["traffic"] = traffic.plain(baseline.traffic)
     head["strides"] = {name: one.stride for name, one in sorted(baseline.calibrations.items())}
     arrays: Arrays = {}
     for role, model in baseline.sequences.models.items():
@@ -105,6 +106,8 @@ def _baseline(head: dict[str, Any], arrays: Arrays) -> Baseline:
     ]
     baseline.sequences.fewest_calls = int(head["fewest_calls"])
     baseline.repertoire = _unpack_repertoire(head["repertoire"])
+    if "traffic" in head:  # absent in older ones: its requests were not read
+        baseline.traffic = traffic.restored(head["traffic"])
     for role, left_out in head["models"].items():
         words = np.cumsum(arrays[f"words/{role}"], dtype=np.uint64)
         baseline.sequences.models[role] = NgramModel(words, arrays[f"counts/{role}"], int(left_out))

@@ -112,6 +112,46 @@ class Upload:
 
 
 @dataclass(frozen=True, slots=True)
+class Route:
+    """What one kind of request came to.
+
+    Attributes:
+        route: ``POST /v1/completions``.
+        answers: Of any status; `errors` of them 5xx, `refusals` 4xx.
+        answered: Requests at their end, however they ended.
+    """
+
+    route: str
+    requests: int = 0
+    answered: int = 0
+    answers: int = 0
+    errors: int = 0
+    refusals: int = 0
+    bytes_in: int = 0
+    bytes_out: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Traffic:
+    """What was asked of a workload in one window, or in several.
+
+    Attributes:
+        length_s: Seconds.
+        client: Address that asked most; behind a proxy, all that it speaks for.
+        client_requests: What it asked.
+        client_inputs: Different things it asked for in half a minute, estimated.
+        unasked_bytes: Sent on accepted connections while no request was under way.
+    """
+
+    length_s: float
+    routes: tuple[Route, ...] = ()
+    client: str = ""
+    client_requests: int = 0
+    client_inputs: int = 0
+    unasked_bytes: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class Grams:
     """Exact 7-gram counts of one role in one window.
 
@@ -142,6 +182,7 @@ class Window:
         items: Things seen for the first time, in the order of the kernel.
         uploads: The peers it sent most to, most first; not all.
         weights_bytes: Size of the weights that it opened or mapped; 0: none known.
+        traffic: What was asked of it; None if nothing was.
     """
 
     workload: str
@@ -154,6 +195,7 @@ class Window:
     items: tuple[Item, ...] = ()
     uploads: tuple[Upload, ...] = ()
     weights_bytes: int = 0
+    traffic: Traffic | None = None
 
     @property
     def end_ns(self) -> int:

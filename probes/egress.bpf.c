@@ -159,6 +159,8 @@ int on_egress(struct __sk_buff *skb)
 	if (socket->origin != SOCKET_INITIATED) {
 		total_add(socket->workload, COUNT_SENT_ACCEPTED, skb->len);
 		flow_bytes_add(socket->workload, peer, FLOW_ACCEPTED_OUT, skb->len);
+		if (sk->protocol == TCP_PROTOCOL)
+			request_packet(skb, 1);
 		return PASS;
 	}
 	names_look(skb, sk);
@@ -188,6 +190,8 @@ int on_ingress(struct __sk_buff *skb)
 	flow = socket->origin == SOCKET_INITIATED ? FLOW_INITIATED_IN : FLOW_ACCEPTED_IN;
 	total_add(socket->workload, COUNT_RECEIVED, skb->len);
 	flow_bytes_add(socket->workload, other_end(skb, sk, socket, 0), flow, skb->len);
+	if (flow == FLOW_ACCEPTED_IN && sk->protocol == TCP_PROTOCOL)
+		request_packet(skb, 0);
 	return PASS;
 }
 

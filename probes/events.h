@@ -27,6 +27,11 @@ enum limit {
 	GRAM_BITS = 9,         /* each is number + 1; 0: before the thread's first call */
 	SYSCALL_FOREIGN = 510, /* made through the 32-bit or x32 entry */
 	RING_CALL = 512,       /* and up: an io_uring operation, by its own number */
+	ROUTE_BYTES = 128,     /* of a request's path */
+	ASKED_MAX = 8,         /* requests of one connection under way, remembered each */
+	READ_BYTES = 64,       /* of a message's head, read at once */
+	GAP_BUCKETS = 32,      /* by powers of two */
+	WAIT_BUCKETS = 112,    /* four for each power of two */
 	STACK_FRAMES = 21,
 	STACKS_PER_SECOND = 64, /* of one workload: a storm of new files is no storm of stacks */
 };
@@ -52,7 +57,8 @@ enum event_kind {
 	EVENT_STACK = 17,   /* stack_event: from where the call that a record tells of came */
 	EVENT_SIGNAL = 18,  /* signal_event: to a process outside the workload */
 	EVENT_CALLER = 19, /* caller_event: first connection accepted of a local program and user */
-	EVENT_MAX = 20,
+	EVENT_REQUEST = 20, /* request_event: first request of its kind on an accepted connection */
+	EVENT_MAX = 21,
 };
 
 enum event_flag {
@@ -211,7 +217,8 @@ enum loss_reason {
 	LOSS_STOP_FAILED = 7,    /* a contained task could not be signalled */
 	LOSS_FILES_FULL = 8,     /* a file could not be put into a class: its bytes are `other` */
 	LOSS_STACK = 9,          /* a stack could not be read */
-	LOSS_MAX = 10,
+	LOSS_ROUTES_FULL = 10,   /* a request could not be counted by its route or its client */
+	LOSS_MAX = 11,
 };
 
 /* What is counted per workload, in totals. */
@@ -237,8 +244,44 @@ enum counter {
 	COUNT_REFUSED = 18,      /* connects that were not answered */
 	COUNT_OOM_KILLS = 19,
 	COUNT_CORE_DUMPS = 20,
-	COUNT_STRANGERS = 21, /* opens by others of what it holds */
-	COUNT_MAX = 22,
+	COUNT_STRANGERS = 21,     /* opens by others of what it holds */
+	COUNT_REQUESTS = 22,      /* read on accepted connections */
+	COUNT_ANSWERED = 23,      /* of those, at their end: answered, cut, or given up */
+	COUNT_UNASKED_BYTES = 24, /* sent on an accepted connection, no request being under way */
+	COUNT_TLS = 25,           /* accepted connections that began with a TLS handshake */
+	COUNT_UNREAD = 26,        /* accepted connections with bytes that are no HTTP */
+	COUNT_MAX = 27,
+};
+
+enum http_method {
+	METHOD_OTHER = 0,
+	METHOD_GET = 1,
+	METHOD_HEAD = 2,
+	METHOD_POST = 3,
+	METHOD_PUT = 4,
+	METHOD_DELETE = 5,
+	METHOD_PATCH = 6,
+	METHOD_OPTIONS = 7,
+	METHOD_CONNECT = 8,
+	METHOD_STREAM = 9, /* of HTTP/2: its method is compressed */
+	METHOD_MAX = 10,
+};
+
+/* How a request was answered: the first digit of the status. */
+enum answer_class {
+	ANSWER_NONE = 0,          /* the connection ended before */
+	ANSWER_INFORMATIONAL = 1, /* 101: it speaks another protocol from here on */
+	ANSWER_SUCCESS = 2,
+	ANSWER_REDIRECTION = 3,
+	ANSWER_CLIENT_ERROR = 4,
+	ANSWER_SERVER_ERROR = 5,
+	ANSWER_UNREAD = 6, /* HTTP/2's are compressed; or the answer could not be followed */
+	ANSWER_MAX = 8,    /* 7 is not used: a power of two is needed to bound it */
+};
+
+enum route_hash {
+	ROUTE_OTHERS = 1,  /* those that found no room of their own */
+	ROUTE_STREAMS = 2, /* of HTTP/2 */
 };
 
 enum containment_level {
@@ -432,6 +475,19 @@ struct signal_event {
 	char path[PATH_BYTES]; /* its program */
 };
 
+struct request_event {
+	struct event_header hdr; /* of the process that made the listener */
+	__u64 route;             /* as route_key's */
+	__u8 remote[ADDRESS_BYTES];
+	char method[8];
+	__u16 family;
+	__u8 version; /* 1 or 2 */
+	__u8 peer;    /* peer_class */
+	__u32 bytes;  /* of the path, before '?' */
+	__u64 reserved;
+	char path[ROUTE_BYTES];
+};
+
 struct stack_event {
 	struct event_header hdr;
 	__u16 part;   /* stack_part */
@@ -516,6 +572,89 @@ struct socket_state {
 	__u16 reserved;
 };
 
+struct route_key {   /* what requests have in common */
+	__u64 route; /* hash of the path; digits, numbers in hexadecimal and long parts are one */
+	__u32 workload;
+	__u8 method; /* http_method */
+	__u8 peer;   /* peer_class of the client */
+	__u16 reserved;
+};
+
+struct route_counts {
+	__u64 requests;
+	__u64 answered;            /* at their end */
+	__u64 answers[ANSWER_MAX]; /* by answer_class, when their head was sent */
+	__u64 bytes_in;
+	__u64 bytes_out;
+	__u64 busy_ns;             /* from a request's last byte to its answer's */
+	__u32 waits[WAIT_BUCKETS]; /* to the answer's first byte, in 1,024 ns */
+	__u32 gaps[GAP_BUCKETS];   /* between the packets of a streamed answer, in 1,024 ns */
+	char method[8];
+	char path[ROUTE_BYTES]; /* of the first such request */
+};
+
+struct client_key {      /* an address: behind a proxy, all that it speaks for */
+	__u32 remote[4]; /* network order; IPv4 as ::ffff: */
+	__u32 workload;
+};
+
+struct client_counts {
+	__u64 requests;
+	__u64 bytes_in;
+	__u64 errors;    /* answered 4xx or 5xx */
+	__u64 period;    /* of 2^35 ns, which `inputs` are of */
+	__u64 inputs[4]; /* a bit for each target and length of its requests, by hash */
+};
+
+struct asked {         /* a request whose answer has not ended */
+	__u64 time_ns; /* of its last byte so far */
+	__u64 route;
+	__u8 method;
+	__u8 reserved[7];
+};
+
+struct message {        /* how far one direction of a connection was read */
+	__u64 now_ns;   /* of the packet at hand */
+	__u64 began_ns; /* of the message's first byte */
+	__u64 skip;     /* bytes of a body still to come */
+	__u64 number;   /* being read */
+	__u64 length;   /* of its body, as its head says */
+	__u64 name;     /* hash of a header's name */
+	__u64 bytes;    /* of the message so far */
+	__u32 next;     /* sequence number of the byte that comes next */
+	__u16 at;       /* in the line */
+	__u16 status;
+	__u8 state;
+	__u8 flags;
+	__u8 reserved[6];
+};
+
+struct stream {                 /* an accepted connection */
+	struct message ways[2]; /* in, out */
+	struct asked asked[ASKED_MAX];
+	__u64 route;   /* of the request being read: its hash so far */
+	__u64 target;  /* hash of all of it, with what follows '?' */
+	__u64 literal; /* hash of the path's part at hand */
+	__u64 normal;  /* the same, digits being one */
+	__u64 last_ns; /* of the latest packet of a streamed answer */
+	char method[8];
+	__u32 remote[4];
+	__u32 in;      /* requests, modulo 2^32 */
+	__u32 out;     /* of those, answered to the end */
+	__u32 deep;    /* under way beyond those remembered */
+	__u32 highest; /* stream of HTTP/2 */
+	__u32 path_bytes;
+	__u32 workload;
+	__u16 role;
+	__u16 part_bytes;
+	__u8 part_flags;
+	__u8 peer;  /* peer_class */
+	__u8 flags; /* stream_flag, in requests.bpf.h */
+	__u8 family;
+	__u8 bytes[2][READ_BYTES];
+	char path[ROUTE_BYTES];
+};
+
 struct upload_key {      /* whom a workload sent to on its own connections */
 	__u32 remote[4]; /* network order; IPv4 in the first */
 	__u32 workload;
@@ -564,6 +703,7 @@ RECORD_SIZE(struct privilege_event);
 RECORD_SIZE(struct shared_event);
 RECORD_SIZE(struct stack_event);
 RECORD_SIZE(struct signal_event);
+RECORD_SIZE(struct request_event);
 _Static_assert(sizeof(struct event_header) == 72, "header");
 _Static_assert(sizeof(struct seen_key) == 32, "seen_key");
 _Static_assert(sizeof(struct gram_key) == 16, "gram_key");

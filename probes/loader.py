@@ -8,6 +8,7 @@ over from it as `handover` says.
 from __future__ import annotations
 
 import hashlib
+import secrets
 import shutil
 from dataclasses import dataclass
 from functools import cache
@@ -41,6 +42,9 @@ MAPS: Final = (
     "peer_bytes",
     "peer_connections",
     "uploads",
+    "streams",
+    "routes",
+    "clients",
     "submitted",
     "contained",
     "modes",
@@ -295,7 +299,12 @@ def _opened(path: Path, wanted: set[str]) -> libbpf.Object:
     types = schema.load(path)
     low, high = (int(port) for port in _PORT_RANGE.read_text().split())
     settings = opened.initial_value(_rodata(opened))
-    for name, value in (("ephemeral_low", low), ("ephemeral_high", high)):
+    factor = secrets.randbits(64) | 1
+    for name, value in (
+        ("ephemeral_low", low),
+        ("ephemeral_high", high),
+        ("route_factor", factor),
+    ):
         offset, size = types.variable(".rodata", name)
         settings[offset : offset + size] = list(value.to_bytes(size, "little"))
     for program in set(opened.programs) - wanted:

@@ -115,6 +115,30 @@ struct {
 	__type(value, __u64);
 } uploads __weak SEC(".maps");
 
+/* Connections that a workload accepted, as far as HTTP is spoken on them: made at the first byte. */
+struct {
+	__uint(type, BPF_MAP_TYPE_SK_STORAGE);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, int);
+	__type(value, struct stream);
+} streams __weak SEC(".maps");
+
+/* Requests by route. Who reads it takes out those that stand still before it is full. */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 4096);
+	__type(key, struct route_key);
+	__type(value, struct route_counts);
+} routes __weak SEC(".maps");
+
+/* Requests by client. Least recently used goes first: one that was forgotten begins anew. */
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, 4096);
+	__type(key, struct client_key);
+	__type(value, struct client_counts);
+} clients __weak SEC(".maps");
+
 /* Records submitted, by kind: what the ring's reader must have received. */
 struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);

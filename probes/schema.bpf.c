@@ -25,6 +25,9 @@ struct schema {
 	enum namespace_kind namespace_kind;
 	enum shared_operation shared_operation;
 	enum stack_part stack_part;
+	enum http_method http_method;
+	enum answer_class answer_class;
+	enum route_hash route_hash;
 	enum mode_flag mode_flag;
 	struct exec_event exec_event;
 	struct args_event args_event;
@@ -42,6 +45,7 @@ struct schema {
 	struct shared_event shared_event;
 	struct stack_event stack_event;
 	struct signal_event signal_event;
+	struct request_event request_event;
 	struct workload_mode workload_mode;
 	struct task_state task_state;
 	struct member member;
@@ -50,6 +54,11 @@ struct schema {
 	struct containment containment;
 	struct socket_state socket_state;
 	struct upload_key upload_key;
+	struct route_key route_key;
+	struct route_counts route_counts;
+	struct client_key client_key;
+	struct client_counts client_counts;
+	struct stream stream;
 	struct file_key file_key;
 	struct file_suffix file_suffix;
 	struct file_holders file_holders;

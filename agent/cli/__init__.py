@@ -18,6 +18,7 @@ from agent.cli import (
     keys,
     models,
     recording,
+    top,
     verdicts,
     watching,
     workloads,
@@ -39,6 +40,7 @@ app = typer.Typer(
 )
 for group in (
     daemon,
+    top,
     watching,
     verdicts,
     containments,

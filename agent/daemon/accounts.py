@@ -17,6 +17,7 @@ _CALL_MASK: Final = 511  # GRAM_BITS of a word: its newest call, plus one
 _EXIT: Final = 60 + 1  # is no call that returns: counted in sequences alone
 _OF_RECORDS: Final = ("taken_by_another", stages.UNEXPLAINED, "rejected", "failed", "not_judged")
 _OF_ITEMS: Final = ("of_no_workload", "not_judged", "strangers")
+_OWN_STAGE: Final = frozenset({"ring_full", "grams_full", "routes_full"})
 _SETTLE_LOOKS: Final = 16
 
 
@@ -41,6 +42,8 @@ class Accounts:
         self.due = self.judged = self.late = 0
         self.longest_s = 0.0
         self.calls = self.in_sequences = 0
+        self.requests = self.by_route = 0
+        self._first = True
         # What another reader took while no daemon ran came in, too, and is lost.
         before = daemon.sensor.before
         left = before.ring.waiting if before is not None and before.ring is not None else 0
@@ -53,6 +56,11 @@ class Accounts:
         self.calls += int(counts.totals[:, calls].sum())
         returned = (counts.grams["word"] & _CALL_MASK) != _EXIT
         self.in_sequences += int(counts.grams["count"][returned].sum())
+        if not self._first:  # the first reading holds what was asked while no agent ran
+            asked = self._daemon.sensor.schema.enum("counter")["COUNT_REQUESTS"]
+            self.requests += int(counts.totals[:, asked].sum())
+            self.by_route += sum(one.total("requests") for one in counts.traffic.values())
+        self._first = False
         self.late += length_s > 1.5 * planned_s
         self.longest_s = max(self.longest_s, length_s)
 
@@ -78,10 +86,11 @@ class Accounts:
 
     def _stages(self) -> list[Stage]:
         losses, daemon = self._daemon.health.kernel_losses, self._daemon
-        marks = {r: n for r, n in losses.items() if r not in {"ring_full", "grams_full"}}
+        marks = {r: n for r, n in losses.items() if r not in _OWN_STAGE}
         found = [
             stages.kernel(daemon.health.submitted.total(), losses["ring_full"]),
             stages.calls(self.calls, self.in_sequences, losses["grams_full"]),
+            stages.requests(self.requests, self.by_route, losses["routes_full"]),
             stages.marks(marks),
             self._ring(),
             self._decode(),

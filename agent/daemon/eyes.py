@@ -145,6 +145,11 @@ client.sendall(b"x"); served.recv(1)
     Eye("bytes received", """
 served.sendall(b"x"); client.recv(1)
 """, counter="COUNT_RECEIVED", programs=("on_ingress",)),
+    Eye("request", """
+client.sendall(b"GET /self-test HTTP/1.1\\r\\nHost: x\\r\\n\\r\\n"); served.recv(100)
+served.sendall(b"HTTP/1.1 204 No Content\\r\\n\\r\\n"); client.recv(100)
+""", _is("request", "GET /self-test"), programs=("on_ingress",)),
+    Eye("answer", "pass", counter="COUNT_ANSWERED", programs=("on_egress",)),
     Eye("datagram", """
 socket.socket(type=socket.SOCK_DGRAM).sendto(b"", ("127.0.0.1", 9))
 """, _is("peer", "udp 127.0.0.1:9"), programs=("on_sendmsg4",)),

@@ -48,6 +48,7 @@ class Health:
         self.integrity = Integrity(daemon)
         self.calls: Counter[int] = Counter()
         self.submitted: Counter[int] = Counter()
+        self.counted: Counter[str] = Counter()
         self.kernel_losses: Counter[str] = Counter()
         self.evicted = 0
         self._lost_at_ns = 0
@@ -68,6 +69,9 @@ class Health:
         for number, calls in enumerate(counts.totals[:, self._syscalls]):
             if calls:
                 self.calls[number] += int(calls)
+        for name, index in self._daemon.sensor.schema.enum("counter").items():
+            if index < counts.totals.shape[1]:
+                self.counted[name] += int(counts.totals[:, index].sum())
         self.evicted += counts.evicted
 
     def check(self, now_ns: int) -> None:

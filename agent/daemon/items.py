@@ -39,6 +39,7 @@ _KINDS: Final = {
     "shared": ItemKind.FILE,
     _EXIT: ItemKind.PROBE,
     "refused": ItemKind.PEER,
+    "request": ItemKind.ENDPOINT,
 }
 
 

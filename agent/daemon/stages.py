@@ -68,6 +68,19 @@ def calls(counted: int, in_sequences: int, grams_full: int) -> Stage:
     return Stage("calls", counted, in_sequences, lost, waits)
 
 
+def requests(counted: int, by_route: int, routes_full: int) -> Stage:
+    """Requests on accepted connections: counted, and counted again by route.
+
+    Args:
+        counted: Of all workloads.
+        by_route: Told to the windows; what falls between the two readings waits for the next.
+        routes_full: Times a route or a client found no room.
+    """
+    rest = max(counted - by_route, 0)
+    lost = {"routes_full": rest} if routes_full else {}
+    return Stage("requests", counted, by_route, lost, 0 if routes_full else rest)
+
+
 def marks(losses: Mapping[str, int]) -> Stage:
     """What the kernel could not note or read; how often it tried, nobody counts."""
     return Stage("marks", None, None, losses, None)

@@ -31,6 +31,7 @@ _SENSORS: Final = {
     "signal": ("EVENT_SIGNAL",),
     "shared memory": ("EVENT_SHARED",),
     "stack": ("EVENT_STACK",),
+    "request kind": ("EVENT_REQUEST",),
 }
 
 
@@ -88,6 +89,10 @@ class Status:
         }
         read, losses = self._daemon.accounts.read, health.kernel_losses
         rows["ring"] = {"events": read, "lost": losses["ring_full"]}
+        requests, full = health.counted["COUNT_REQUESTS"], losses["routes_full"]
+        rows["request"] = {"events": requests, "lost": full}
+        rows["unread connection"] = {"events": health.counted["COUNT_UNREAD"]}
+        rows["TLS connection"] = {"events": health.counted["COUNT_TLS"]}
         rows["sequence"] = {"events": health.calls.total(), "lost": losses["grams_full"]}
         return rows
 
@@ -113,6 +118,7 @@ class Status:
             else None,
             "loss": watcher.lost,
             "contained": watcher.held(),
+            "last_verdict": watcher.last,
             "readings": {name: round(value, 3) for name, value in watcher.readings.items()},
         }
 

@@ -51,6 +51,7 @@ class Watcher:
         released_ns: When, CLOCK_MONOTONIC: a window that closes later holds acts from before.
         made_of: What the server is made of, by the latest look.
         weights: Sizes in bytes of the weights that it opened, by device and inode.
+        last: The latest verdict told, in short; empty before the first.
         fresh: First-seen keys of what was new and is not learned: the kernel is to tell it again.
     """
 
@@ -76,6 +77,7 @@ class Watcher:
     recent: deque[Sighting] = field(default_factory=lambda: deque(maxlen=RECENT))
     weights: dict[tuple[int, int], int] = field(default_factory=dict)
     tolerated: set[int] = field(default_factory=set)
+    last: dict[str, Any] = field(default_factory=dict)
     released_ns: int = 0
     action: Action | None = None
     assessment: Assessment | None = None
@@ -278,7 +280,9 @@ class Watcher:
             told = True
             response = action.told() if action is not None else unanswered(decision)
             context = Context(process, response, records, baseline, losses, stack)
-            self.tell(verdict(self.origin, window, assessment, context))
+            told_of = verdict(self.origin, window, assessment, context)
+            self.last = {key: told_of[key] for key in ("id", "level", "time_ns", "summary")}
+            self.tell(told_of)
 
         for pending in (action, stack):
             if pending is not None:

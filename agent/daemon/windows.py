@@ -7,6 +7,7 @@ from typing import Final
 
 import numpy as np
 
+from agent.daemon.asked import Asked
 from agent.daemon.flows import Flows
 from agent.daemon.membership import Membership
 from agent.daemon.registry import Found
@@ -61,7 +62,7 @@ class Windows:
         """Look the counters up once."""
         schema = membership.sensor.schema
         self._membership = membership
-        self._flows = Flows.of(schema)
+        self._flows, self._asked = Flows.of(schema), Asked(schema)
         self._counters = {n: i for n, i in schema.enum("counter").items() if n in _RATES}
         classes, directions = schema.enum("file_class"), schema.enum("file_direction")
         self._file_rates = {
@@ -94,6 +95,7 @@ class Windows:
         totals = counts.named(counts.totals, self._counters, found.id)
         features = {_RATES[name]: count / length_s for name, count in totals.items()}
         features |= self._flows.readings(counts, found.id, length_s)
+        features |= self._asked.readings(counts, found.id, length_s)
         moved = counts.file_bytes[found.id]
         features |= {name: int(moved[at]) / length_s for name, at in self._file_rates.items()}
         features["new_directories"] = float(sum("listed" in item.marks for item in items))
@@ -109,6 +111,7 @@ class Windows:
             grams=tuple(self._grams(mine, role) for role in np.unique(mine["role"])),
             items=tuple(items),
             uploads=tuple(Upload(*astuple(one)) for one in counts.uploads.get(found.id, ())),
+            traffic=self._asked.traffic(counts, found.id, length_s),
         )
 
     def _grams(self, mine: "np.ndarray[tuple[int], np.dtype[np.void]]", role: int) -> Grams:

@@ -12,7 +12,7 @@ from detectors.assessment import Level, NovelItem
 from detectors.judge import Judge
 from detectors.prior import AttackPrior
 from detectors.settings import JudgeSettings
-from detectors.window import Grams, Item, ItemKind, Phase, Upload, Window
+from detectors.window import Grams, Item, ItemKind, Phase, Route, Traffic, Upload, Window
 
 Plain = list[Any]
 
@@ -52,7 +52,22 @@ def pack_window(window: Window) -> Plain:
         [pack_item(item) for item in window.items],
         [list(astuple(upload)) for upload in window.uploads],
         window.weights_bytes,
+        _asked(window.traffic),
     ]
+
+
+def _asked(traffic: Traffic | None) -> Plain | None:
+    if traffic is None:
+        return None
+    length_s, routes, *rest = astuple(traffic)
+    return [length_s, [list(route) for route in routes], *rest]
+
+
+def _traffic(plain: Plain | None) -> Traffic | None:
+    if plain is None:
+        return None
+    length_s, routes, *rest = plain
+    return Traffic(length_s, tuple(Route(*route) for route in routes), *rest)
 
 
 def unpack_window(plain: Plain) -> Window:
@@ -69,8 +84,9 @@ def unpack_window(plain: Plain) -> Window:
         tuple(unpack_item(item) for item in items),
         tuple(
             Upload(*upload) for uploads in plain[8:9] for upload in uploads
-        ),  # absent in older ones
+        ),  # absent in older ones, as what follows
         next(iter(plain[9:10]), 0),
+        next(map(_traffic, plain[10:11]), None),
     )
 
 
@@ -104,6 +120,7 @@ def pack_judge(judge: Judge) -> dict[str, Any]:
         "drift": judge.drift.excess,
         "announcing": judge.announcing,
         "departures": [dict(judge.departures.sent), [list(one) for one in judge.departures.told]],
+        "demand": [_asked(one) for one in judge.demand.windows],
     }
 
 
@@ -124,6 +141,7 @@ def restore_memory(judge: Judge, plain: Mapping[str, Any]) -> None:
     judge.recent.extend(_novel(one) for one in plain["recent"])
     judge.passing.extend(_novel(one) for one in plain.get("refused", ()))
     judge.alarmed = plain["alarmed"]
+    judge.demand.windows.extend(filter(None, map(_traffic, plain.get("demand", ()))))
     judge.working_since_ns = plain.get("working_since_ns", 0)  # absent in older recordings
     judge.drift.excess = plain.get("drift", 0.0)
     judge.announcing = plain.get("announcing", False)

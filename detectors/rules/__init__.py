@@ -6,6 +6,7 @@ from typing import Final
 
 from detectors.rules import (
     calls,
+    endpoints,
     files,
     marks,
     models,
@@ -23,6 +24,7 @@ RULES: Final[tuple[Rule, ...]] = (
     + network_and_code.RULES
     + calls.RULES
     + rights.RULES
+    + endpoints.RULES
 )
 """Tried in this order; the first that fits names the class."""
 

@@ -20,6 +20,7 @@ WRITE: Final = frozenset({ItemKind.WRITE})
 PEER: Final = frozenset({ItemKind.PEER})
 LIBRARY: Final = frozenset({ItemKind.LIBRARY})
 SYSCALL: Final = frozenset({ItemKind.SYSCALL})
+ENDPOINT: Final = frozenset({ItemKind.ENDPOINT})
 CAPABILITY: Final = frozenset({ItemKind.CAPABILITY})
 
 

@@ -14,14 +14,14 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent.parent.parent))  # nothing must be installed
 
-from tests.bench import calls, daemon, freezing, quiet, records, serving, storm
+from tests.bench import calls, daemon, freezing, quiet, records, serving, storm, traffic
 from tests.bench.figures import Figure, report, unmeasured
 from tests.bench.rig import Rig
 from tests.demo.commands import CommandError
 from tests.demo.stage import Stage
 from tests.servers.serve import ServerError
 
-PARTS = ("records", "calls", "serving", "daemon", "freezing", "quiet", "storm")
+PARTS = ("records", "calls", "serving", "daemon", "freezing", "quiet", "storm", "traffic")
 NO_PRIVILEGE = 77
 
 
@@ -55,6 +55,7 @@ def measurements(rig: Rig, *, quick: bool) -> dict[str, Callable[[], Iterator[Fi
         "daemon": lambda: daemon.measure(rig, 5.0 if quick else 20.0),
         "quiet": lambda: quiet.measure(10.0 if quick else 60.0, 60.0 if quick else 180.0, say),
         "storm": lambda: storm.measure(5.0 if quick else 30.0),
+        "traffic": lambda: traffic.measure(rig, 2 if quick else 5, 10_000 if quick else 50_000),
         "freezing": lambda: freezing.measure(rig, 5 if quick else 20, say),
     }
 

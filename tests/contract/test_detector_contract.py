@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from detectors import features, framing, resources, unasked, words
+from detectors import features, framing, resources, traffic, unasked, words
 from detectors.conformal import MIN_SCORES, Calibration
 from detectors.errors import CalibrationError, DetectorError, FeatureError, SequenceError
 from detectors.features import FEATURES
@@ -23,6 +23,8 @@ from detectors.ngram import MAX_WORDS, NgramModel
 from detectors.prior import MAX_WORDS as MAX_PRIOR_WORDS
 from detectors.prior import AttackPrior
 from detectors.stide import Stide
+from detectors.traffic import MAX_ROUTES, MIN_WINDOWS, TrafficModel
+from detectors.window import Route, Traffic
 
 D = TypeVar("D")
 S = TypeVar("S")
@@ -295,6 +297,55 @@ class TestUnaskedWork(DetectorContract[unasked.UnaskedWork, Floats]):
 
     def restored(self, arrays: Arrays) -> unasked.UnaskedWork:
         return unasked.UnaskedWork(**arrays)
+
+
+class TestTrafficModel(DetectorContract[TrafficModel, Traffic]):
+    error = FeatureError
+
+    def span(self, seed: int, times: float = 1.0, inputs: int = 8) -> Traffic:
+        asked = round(float(np.random.default_rng(seed).normal(200, 10)) * times)
+        route = Route(
+            "POST /predict", asked, asked, asked, asked // 100, 0, asked * 400, asked * 90
+        )
+        return Traffic(10.0, (route,), "10.0.0.1", asked, inputs)
+
+    def fresh(self) -> TrafficModel:
+        return TrafficModel()
+
+    def taught(self, samples: int = 40) -> TrafficModel:
+        model = TrafficModel()
+        for seed in range(max(samples, MIN_WINDOWS)):
+            model.learn(self.usual(seed))
+        return model
+
+    def score(self, detector: TrafficModel, sample: Traffic) -> float | None:
+        return detector.score(sample)
+
+    def usual(self, seed: int) -> Traffic:
+        return self.span(seed)
+
+    def odd(self, seed: int) -> Traffic:
+        return self.span(seed, 30.0, 400)
+
+    def bad(self) -> list[Traffic]:
+        return [Traffic(0.0), Traffic(float("inf")), Traffic(float("nan"))]
+
+    def arrays(self, detector: TrafficModel) -> Arrays:
+        plain = traffic.plain(detector)
+        return {
+            "windows": np.array([plain["windows"]]),
+            **{f"highs/{name}": np.array([high]) for name, high in plain["highs"].items()},
+        }
+
+    def restored(self, arrays: Arrays) -> TrafficModel:
+        highs = {n.removeprefix("highs/"): a[0] for n, a in arrays.items() if "/" in n}
+        return traffic.restored({"windows": arrays["windows"][0], "highs": highs})
+
+    def test_memory_is_bounded(self) -> None:
+        model = TrafficModel()
+        for at in range(4 * MAX_ROUTES):
+            model.learn(Traffic(10.0, (Route(f"GET /{at}", 9, 9, 9),)))
+        assert len(model.highs) <= 2 * MAX_ROUTES + 4
 
 
 class TestCalibration(DetectorContract[Calibration, float]):

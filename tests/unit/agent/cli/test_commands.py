@@ -19,6 +19,7 @@ OFFERED = {
     "run": (),
     "status": (),
     "doctor": (),
+    "top": (),
     "watch": (),
     "unwatch": (),
     "verdicts": (),

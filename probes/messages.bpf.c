@@ -1,0 +1,82 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR MIT */
+/* HTTP/1 byte by byte, as far as a message's bounds, a request's line and an answer's status go
+ * (RFC 9112); of HTTP/2 the heads of frames.
+ *
+ * Bodies are passed over by their length, never read. Of a head nothing is kept but the method,
+ * the path before '?', the status, and what the two headers say that give a body's bounds.
+ */
+#include "messages.bpf.h"
+
+#define HEAD_MAX 16384 /* bytes of a head: servers take less */
+
+/* On in a head, a chunk's size or a frame's head; returns how many bytes. */
+static __always_inline __u32 head_read(struct __sk_buff *skb, struct stream *stream, __u32 at,
+				       __u32 left, __u32 way)
+{
+	struct message *message = &stream->ways[way];
+	__u32 bytes = left < READ_BYTES ? left : READ_BYTES, read = 0;
+
+	if (!bytes)
+		return 0;
+	bytes--;
+	barrier_var(bytes);
+	bytes &= READ_BYTES - 1; /* for the verifiers: that of 6.1 does not learn from "not 0" */
+	bytes++;
+	barrier_var(bytes); /* else the loop below would have no bound but this one */
+	if (bpf_skb_load_bytes(skb, at, stream->bytes[way], bytes)) {
+		loss_count(stream->workload, LOSS_READ_FAULT);
+		message->state = AT_LOST;
+		return 0;
+	}
+	for (read = 0; read < READ_BYTES; read++) {
+		if (read >= bytes || message->state >= HEAD_DONE || message->skip)
+			break;
+		byte_read(stream, message, stream->bytes[way][read], way);
+		/* From memory again: else the verifier would follow each state from each byte. */
+		barrier();
+	}
+	message->bytes += read;
+	if (message->bytes > HEAD_MAX && message->state < CHUNK_SIZE)
+		message->state = AT_LOST;
+	return read;
+}
+
+/* One step on in the bytes of a packet: part of a body, or of a head; returns how many bytes. */
+__noinline int message_step(struct __sk_buff *skb, __u32 at, __u32 left, __u32 way)
+{
+	struct stream *stream = stream_of(skb, 0);
+	struct message *message;
+
+	way &= 1;
+	if (!stream)
+		return 0;
+	message = &stream->ways[way];
+	if (message->skip) {
+		if (left > message->skip)
+			left = message->skip;
+		message->skip -= left;
+		message->bytes += left;
+		if (!message->skip && !(message->flags & (CHUNKED | FRAMES)))
+			message->state = MESSAGE_DONE;
+		return left;
+	}
+	if (message->state >= HEAD_DONE) {
+		message->bytes += left;
+		return left;
+	}
+	return head_read(skb, stream, at, left, way);
+}
+
+/* What a step led to. */
+__noinline int message_happened(struct __sk_buff *skb, __u32 state, __u32 way)
+{
+	if (state == HEAD_DONE)
+		return way == WAY_IN ? request_begun(skb) : answer_begun(skb);
+	if (state == MESSAGE_DONE)
+		return way == WAY_IN ? request_ended(skb) : answer_ended(skb);
+	if (state == FRAME_DONE)
+		return frame_read(skb, way);
+	return frame_status(skb);
+}
+
+char LICENSE[] SEC("license") = "Dual MIT/GPL";

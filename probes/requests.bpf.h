@@ -1,0 +1,137 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR MIT */
+/* What the readers of HTTP on accepted connections share. Their words are those of RFC 9112
+ * (HTTP/1.1) and RFC 9113 (HTTP/2).
+ */
+#ifndef INFERWARD_REQUESTS_BPF_H
+#define INFERWARD_REQUESTS_BPF_H
+
+#include "classes.bpf.h"
+
+enum way {
+	WAY_IN = 0,
+	WAY_OUT = 1,
+};
+
+/* Where in a message the next byte lies. Those from HEAD_DONE on are not read byte by byte. */
+enum message_state {
+	MESSAGE_START = 0,
+	AT_METHOD = 1,
+	AT_TARGET = 2,
+	AT_VERSION = 3,
+	AT_STATUS = 4,
+	LINE_START = 5, /* of a header, or the empty line */
+	AT_NAME = 6,
+	AT_VALUE = 7, /* that says nothing here */
+	VALUE_LENGTH = 8,
+	VALUE_CODING = 9,
+	CHUNK_SIZE = 10,
+	CHUNK_REST = 11,    /* of the line that gives a chunk's size */
+	TRAILER_START = 12, /* a line behind the last chunk, or the empty one */
+	AT_TRAILER = 13,
+	AT_FRAME = 14,     /* the head of a frame of HTTP/2 */
+	FRAME_STATUS = 15, /* the first byte of an answer's headers */
+	AT_BODY = 16,      /* of a known length */
+	HEAD_DONE = 17,
+	MESSAGE_DONE = 18,
+	FRAME_DONE = 19,
+	STATUS_DONE = 20,
+	UNTIL_CLOSE = 21, /* a body without a length */
+	AT_PASSED = 22,   /* another protocol than HTTP, by agreement, or TLS */
+	AT_LOST = 23,     /* no HTTP, or it could not be followed */
+};
+
+enum message_flag {
+	HAS_LENGTH = 1,
+	CHUNKED = 2,
+	PREFACE = 4, /* of HTTP/2 */
+	FRAMES = 8,
+	STARTED = 16, /* the sequence number is known */
+};
+
+enum stream_flag {
+	WHOLE = 1,  /* seen from its first byte on */
+	BEGUN = 2,  /* the answer at hand */
+	UNREAD = 4, /* counted so */
+};
+
+extern int message_step(struct __sk_buff *skb, __u32 at, __u32 left, __u32 way);
+extern int message_happened(struct __sk_buff *skb, __u32 state, __u32 way);
+extern int frame_read(struct __sk_buff *skb, __u32 way);
+extern int frame_status(struct __sk_buff *skb);
+extern int request_count(struct __sk_buff *skb, __u32 method);
+extern int request_begun(struct __sk_buff *skb);
+extern int request_ended(struct __sk_buff *skb);
+extern int answer_begun(struct __sk_buff *skb);
+extern int answer_ended(struct __sk_buff *skb);
+extern int answers_given_up(struct __sk_buff *skb);
+extern int request_tell(struct __sk_buff *skb);
+extern int gap_count(struct __sk_buff *skb);
+extern int bucket_of(__u64 value, __u32 fine);
+
+static __always_inline void bucket_add(__u32 *buckets, __u32 bucket, __u32 last)
+{
+	if (bucket <= last)
+		__sync_fetch_and_add(&buckets[bucket], 1);
+}
+
+static __always_inline struct stream *stream_of(struct __sk_buff *skb, __u64 flags)
+{
+	struct bpf_sock *sk = skb->sk;
+
+	if (!sk)
+		return NULL;
+	sk = bpf_sk_fullsock(sk);
+	if (!sk)
+		return NULL;
+	return bpf_sk_storage_get(&streams, sk, 0, flags);
+}
+
+/* Ready for the next message of this direction. */
+static __always_inline void message_reset(struct message *message)
+{
+	message->state = MESSAGE_START;
+	message->flags &= STARTED;
+	message->skip = 0;
+	message->length = 0;
+	message->bytes = 0;
+	message->at = 0;
+}
+
+static __always_inline void stream_unread(struct stream *stream)
+{
+	if (stream->flags & UNREAD)
+		return;
+	stream->flags |= UNREAD;
+	total_add(stream->workload, COUNT_UNREAD, 1);
+}
+
+/* Counts by route; those of a route that finds no room go to the workload's others. */
+static __always_inline struct route_counts *counts_of(struct stream *stream, __u64 route,
+						      __u8 method)
+{
+	struct route_key key = {
+		.route = route,
+		.workload = stream->workload,
+		.method = method,
+		.peer = stream->peer,
+	};
+	struct route_counts *counts = bpf_map_lookup_elem(&routes, &key);
+
+	if (!counts) {
+		key.route = ROUTE_OTHERS;
+		counts = bpf_map_lookup_elem(&routes, &key);
+	}
+	if (!counts)
+		loss_count(stream->workload, LOSS_ROUTES_FULL);
+	return counts;
+}
+
+static __always_inline struct client_counts *client_of(struct stream *stream)
+{
+	struct client_key key = {.workload = stream->workload};
+
+	__builtin_memcpy(key.remote, stream->remote, sizeof(key.remote));
+	return bpf_map_lookup_elem(&clients, &key);
+}
+
+#endif
