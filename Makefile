@@ -15,6 +15,7 @@ KERNEL ?=
 # Options and parts of the benchmark, and how long the soak lasts.
 BENCH ?=
 SECONDS := 3600
+EVAL ?=
 # Directories of recordings that the attack prior is learnt from.
 RECORDINGS ?= recordings
 
@@ -31,7 +32,7 @@ BPF_UNTYPED := probes/inferward-untyped.bpf.o
 UNTYPED_PARTS := $(BPF_PARTS:build/bpf/file_classes.o=build/bpf/file_classes.untyped.o)
 C_FILES := $(filter-out probes/vmlinux.h,$(wildcard probes/*.c probes/*.h))
 
-.PHONY: help setup demo-setup bench-setup vm-setup build test lint format demo bench soak drills prior vm-test install \
+.PHONY: help setup demo-setup bench-setup vm-setup build test lint format demo bench soak drills eval prior vm-test install \
 	uninstall lock clean
 
 help: ## this list
@@ -98,6 +99,11 @@ soak: build ## an hour at a hundred times the usual events (SECONDS=600: shorter
 
 drills: build ## every drill on a live server: about ten minutes
 	$(PYTHON) -m pytest tests/drills
+
+# Parts of it: EVAL="--server onnx --seconds 120 --drill shell"; EVAL="--from DIR": the page again.
+eval: build demo-setup ## the judgement on real servers: drills, an hour of ordinary load each
+	-@packaging/setup.sh bench
+	$(PYTHON) tests/eval/eval.py $(EVAL)
 
 prior: build ## the attack prior anew (RECORDINGS=DIR: of `agent drill run --record DIR`)
 	$(PYTHON) -m agent.main eval prior $(RECORDINGS) --to agent/attack.prior

@@ -66,6 +66,11 @@ _EXPECTED_NEW: Final = frozenset(
 )
 """What another release of a program or a model brings with it."""
 
+_MADE_HERE: Final = frozenset(
+    {"anonymous", "mprotect", "memfd", "written", "deleted", "unlinked", "replaced", "executable"}
+)
+"""Marks of code that no release installs."""
+
 SERIOUS_SHARE: Final = 0.01
 QUESTION_WINDOWS: Final = 900
 """Windows in alarm without a break after which the baseline, not the workload, is in doubt."""
@@ -164,8 +169,9 @@ class Judge:
         """
         new = novelty.assess(item, self.baseline.repertoire, self.phase)
         if new is not None and self.baseline.outdated and not new.sensitive:
-            most = Level.LOW if new.kind in _EXPECTED_NEW else Level.MEDIUM
-            return replace(new, level=min(new.level, most))
+            if new.kind in _EXPECTED_NEW and not new.marks & _MADE_HERE:
+                return replace(new, level=min(new.level, Level.LOW))
+            return new
         if new is None or self.baseline.state is not BaselineState.LEARNING or not new.sensitive:
             return new if self.baseline.state is not BaselineState.LEARNING else None
         found = sensitivity(item)

@@ -84,6 +84,8 @@ class AttackPrior:
         check(words)
         if words.shape != surprisal.shape:
             raise SequenceError(f"{len(words)} words and {len(surprisal)} surprisals")
+        if self.model and not len(words):  # as in nearly every window
+            return 0.0
         bits = self.bits(words)
         return None if bits is None else max(0.0, float((surprisal - bits).sum()))
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import struct
+import time
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
@@ -41,6 +42,8 @@ def makeup(process: Process, models: Iterable[str], builds: Builds) -> Mapping[s
         builds: Known ones by device, inode and time of change; what is read is added.
     """
     root = Path(f"/proc/{process.pid}/root")
+    started_ns = time.time_ns() - time.clock_gettime_ns(time.CLOCK_BOOTTIME)
+    started_ns += process.start_time_ns
     facts = {}
     if (build := _build(Path(f"/proc/{process.pid}/exe"), builds)) is not None:
         facts[EXECUTABLE] = f"{process.exe} ({build})"
@@ -49,6 +52,8 @@ def makeup(process: Process, models: Iterable[str], builds: Builds) -> Mapping[s
             found = (root / model.lstrip("/")).stat()
         except OSError:
             continue  # gone, or out of sight: what is missing changes nothing
+        if found.st_mtime_ns > started_ns:
+            continue  # changed since: not what this process was started with
         changed = datetime.fromtimestamp(found.st_mtime_ns // 1_000_000_000, tz=UTC)
         facts[model] = f"{found.st_size:,} bytes of {changed:%Y-%m-%d %H:%M:%S} UTC"
         if len(facts) > MOST_MODELS:

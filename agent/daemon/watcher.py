@@ -34,6 +34,9 @@ from detectors.window import Item, ItemKind, Window, is_stranger
 RECENT: Final = 256
 """Sightings kept for the records around a verdict."""
 
+_MOST_ROLES: Final = 4096
+"""Processes whose role is remembered, as many as `Lineage` remembers."""
+
 _USES: Final = frozenset({ItemKind.FILE, ItemKind.MODEL, ItemKind.LIBRARY})
 
 Tell = Callable[[dict[str, Any]], None]
@@ -81,7 +84,9 @@ class Watcher:
     released_ns: int = 0
     action: Action | None = None
     assessment: Assessment | None = None
+    _roles: dict[int, str] = field(default_factory=dict)
     _models: set[str] = field(default_factory=set)
+    _compared: tuple[int, int] = (0, 0)
     _builds: Builds = field(default_factory=dict)
     _grave: list[NovelItem] = field(default_factory=list)
     telling: Telling = field(default_factory=Telling)
@@ -108,6 +113,7 @@ class Watcher:
             item = item_of(sighting, role_of(sighting.role), self.lineage)
             if item is not None:
                 items.append(item)
+                self._roles[item.pid] = item.role
                 self._note_model(item)
                 if sighting.key:
                     self._note_key(sighting, item)
@@ -163,6 +169,8 @@ class Watcher:
             self._tell(window, assessment, decision, losses)
         self.action = None
         self.stacks.forget()
+        if len(self._roles) > _MOST_ROLES:
+            self._roles = {pid: self._roles[pid] for pid in self._roles.keys() & self.found.pids}
         self.start_ns = window.end_ns
         return assessment
 
@@ -225,8 +233,16 @@ class Watcher:
         return self.judge.baseline.approve(items)
 
     def compare(self, root: Process) -> bool:
-        """Hold what runs against what was learned; returns whether the baseline's state changed."""
+        """Hold what was started against what was learned; returns whether the state changed.
+
+        Once in the life of a process: a model that is changed below a running server is an attack
+        or a deploy half done, and must excuse nothing that the server does.
+        """
         baseline = self.judge.baseline
+        learning = baseline.state is BaselineState.LEARNING
+        if self._compared == root.identity and not learning:
+            return False
+        self._compared = root.identity
         models = sorted((self._models | baseline.made_of.keys()) - {EXECUTABLE})
         self.made_of = makeup(root, models, self._builds)
         noted = baseline.made_of
@@ -254,6 +270,12 @@ class Watcher:
         """Whether the workload is contained now."""
         return self.hands.standing(self.found.id) >= Step.CONTAIN
 
+    def _role_of(self, pid: int, shown: NovelItem | None) -> str:
+        """As which role a process was last seen to do something; "" for who is none of its own."""
+        if shown is not None and pid == shown.pid:
+            return shown.role
+        return self._roles.get(pid, "main" if pid in self.found.roots else "")
+
     def _tell(
         self,
         window: Window,
@@ -267,8 +289,9 @@ class Watcher:
         ppid = next((s.ppid for s in self.recent if s.pid == pid), 0)
         moment = first.time_ns if first else window.end_ns
         process = self.lineage.describe(pid, ppid)
-        if shown:
-            process["role"] = shown.role
+        for each in (process, *process["ancestry"]):
+            if role := self._role_of(each["pid"], shown):
+                each["role"] = role
         records = around(self.recent, moment)
         baseline = self.judge.baseline.summary()
         action, stack, told = self.action, self.stacks.of(first), False

@@ -70,16 +70,18 @@ class Recordings:
         place = NORMAL if drill.lookalike else f"{ATTACK}/{drill.techniques[0]}"
         return self.kept(place, drill.name)
 
-    def kept(self, place: str, name: str) -> AbstractContextManager[None]:
+    def kept(
+        self, place: str, name: str, longest_s: float = _LONGEST_S
+    ) -> AbstractContextManager[None]:
         """Record while something is done, into ``place/name.rec``."""
         if self._root is None:
             return nullcontext()
-        return self._recorded(self._root / place / f"{name}{SUFFIX}")
+        return self._recorded(self._root / place / f"{name}{SUFFIX}", longest_s)
 
     @contextmanager
-    def _recorded(self, path: Path) -> Iterator[None]:
+    def _recorded(self, path: Path, longest_s: float) -> Iterator[None]:
         path.parent.mkdir(exist_ok=True)
-        request(self._run_dir, "record_start", path=str(path), for_s=_LONGEST_S)
+        request(self._run_dir, "record_start", path=str(path), for_s=longest_s)
         try:
             yield
         finally:

@@ -1,5 +1,6 @@
 """A server that starts with another model asks for a decision, and does not alarm on everything."""
 
+import os
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -62,6 +63,15 @@ def test_the_baseline_names_the_program_and_the_model_it_was_learned_with(change
     assert shown["made_of"][str(change.model)].startswith("1,000 bytes of ")
     assert "build " in shown["made_of"]["executable"]
     assert "guards since" in change.daemon.command("baseline", "show", "changing").stdout
+
+
+def test_a_model_changed_below_a_running_server_excuses_nothing(change: Change) -> None:
+    kept = change.model.stat()
+    change.model.write_bytes(bytes(1500))
+    time.sleep(4.0)  # some looks at /proc
+    assert change.state() == "guarding"
+    change.model.write_bytes(bytes(1000))
+    os.utime(change.model, ns=(kept.st_atime_ns, kept.st_mtime_ns))
 
 
 def test_another_model_questions_the_baseline_and_says_what_to_decide(change: Change) -> None:

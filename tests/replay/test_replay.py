@@ -8,14 +8,16 @@ import pytest
 
 from agent.daemon.telling import Telling
 from agent.daemon.verdicts import Context, Origin, verdict
-from agent.prior import shipped_prior
 from agent.recording.errors import BrokenRecordingError, NoRecordingError
 from agent.recording.replay import Replay
 from agent.recording.tap import Tap
+from detectors import words
 from detectors.baseline import Baseline, Floats
 from detectors.judge import Judge
+from detectors.prior import AttackPrior
 from detectors.resources import ResourceModel, fit
 from detectors.window import Item, Upload, Window
+from probes import syscalls
 from tests.unit.detectors.factory import ATTACK, SETTINGS, USUAL, guarding_judge, item, window
 
 LONG_S = 3600.0
@@ -130,10 +132,10 @@ def test_another_baseline_judges_the_same_records(tmp_path: Path) -> None:
 
 
 def test_a_replay_judges_by_the_prior_that_live_had(tmp_path: Path) -> None:
-    judge = Judge(
-        SETTINGS, Baseline.from_bytes(guarding_judge().baseline.to_bytes()), prior=shipped_prior()
-    )
-    live = attacked(Live(judge), tmp_path / "whole")
+    prior = AttackPrior()
+    prior.learn([words.from_numbers([syscalls.number(name) for name in ATTACK.split()])])
+    baseline = Baseline.from_bytes(guarding_judge().baseline.to_bytes())
+    live = attacked(Live(Judge(SETTINGS, baseline, prior=prior)), tmp_path / "whole")
     found = list(Replay(tmp_path / "whole").verdicts())
     assert shared(found) == shared(live.told)
     assert any(one["likeness_bits"] for one in found)

@@ -58,6 +58,23 @@ def test_what_is_dangerous_by_itself_counts_all_the_same(judge: Judge) -> None:
     assert judge.observe(window(101, item("exec", "/bin/sh"))).level >= Level.HIGH
 
 
+def test_programs_peers_and_code_made_at_run_time_are_no_part_of_a_release(judge: Judge) -> None:
+    judge.compare(OTHER)
+    judge.observe(window(100))
+    news = [
+        item("exec", "/srv/new/tool"),
+        item("peer", "tcp 10.9.8.7:443"),
+        item("library", "anonymous", marks=("anonymous",)),
+        item("library", "/tmp/drop/x.so", marks=("written",)),
+    ]
+    before = guarding_judge()
+    for one in news:
+        found, usual = judge.assess_item(one), before.assess_item(one)
+        assert found is not None
+        assert usual is not None
+        assert found.level is usual.level
+
+
 def test_graver_news_is_not_talked_over(judge: Judge) -> None:
     judge.compare(OTHER)
     found = judge.observe(window(100, item("exec", "/bin/sh")))

@@ -45,3 +45,14 @@ def test_models_are_told_by_size_and_time_and_a_missing_one_is_left_out(tmp_path
     assert set(found) == {EXECUTABLE, str(model)}
     assert found[EXECUTABLE].startswith(f"{me.exe} (")
     assert len(builds) == 1
+
+
+def test_a_model_changed_since_the_process_started_is_not_what_it_is_made_of(
+    tmp_path: Path,
+) -> None:
+    model = tmp_path / "model.onnx"
+    model.write_bytes(bytes(10))
+    os.utime(model, (2_000_000_000, 2_000_000_000))
+    me = snapshot().get(os.getpid())
+    assert me is not None
+    assert str(model) not in makeup(me, [str(model)], {})
