@@ -22,6 +22,7 @@ units=$prefix/lib/systemd/system
 installed() {
 	printf '%s\n' "$home" "$prefix/bin/agent" "$units"/inferward{,-central}.service \
 		"$prefix/lib/sysusers.d/inferward.conf" "$prefix/share/man/man1/agent.1" \
+		"$prefix/share/man/man5/inferward-probes.d.5" \
 		"$prefix/share/inferward" \
 		"$prefix/share/bash-completion/completions/agent" \
 		"$prefix/share/zsh/vendor-completions/_agent" \

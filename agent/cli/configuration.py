@@ -1,11 +1,14 @@
 """The configuration and the version."""
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from agent.cli.options import AsJson, ConfigFile, colour, emit
+
+if TYPE_CHECKING:
+    from agent.config import Problem
 
 
 def add(app: typer.Typer) -> None:
@@ -23,28 +26,38 @@ def check(
     config: ConfigFile = None,
     as_json: AsJson = False,
 ) -> None:
-    """Report every mistake at once, with key and line."""
+    """Report every mistake at once, with key and line, also of operator probes.
+
+    Their C is not compiled: `agent status` tells of what does not.
+    """
     from agent.config import DEFAULT_FILE, SettingsError, load
+    from agent.operator.directory import mistakes
 
     chosen = file or config
     try:
-        load(chosen)
+        paths, problems = load(chosen).paths, []
     except SettingsError as error:
-        if not as_json:
-            raise
-        problems = [
-            {
-                "file": str(problem.origin.file),
-                "line": problem.origin.line,
-                "key": problem.key,
-                "value": problem.value,
-                "message": problem.words,
-            }
-            for problem in error.problems
-        ]
-        emit({"valid": False, "problems": problems}, "", as_json=True)
-        raise typer.Exit(error.exit_code) from error
-    emit({"valid": True, "problems": []}, f"{chosen or DEFAULT_FILE} is valid.", as_json=as_json)
+        paths, problems = error.paths, list(error.problems)
+    problems += mistakes(paths.probes)
+    if not problems:
+        told = f"{chosen or DEFAULT_FILE} is valid."
+        emit({"valid": True, "problems": []}, told, as_json=as_json)
+        return
+    wrong = SettingsError(problems, paths)
+    if not as_json:
+        raise wrong
+    emit({"valid": False, "problems": [_plain(one) for one in problems]}, "", as_json=True)
+    raise typer.Exit(wrong.exit_code)
+
+
+def _plain(problem: "Problem") -> dict[str, Any]:
+    return {
+        "file": str(problem.origin.file),
+        "line": problem.origin.line,
+        "key": problem.key,
+        "value": problem.value,
+        "message": problem.words,
+    }
 
 
 def show(*, config: ConfigFile = None, as_json: AsJson = False) -> None:

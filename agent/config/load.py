@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from agent.config.positions import KeyPath, positions
-from agent.config.schema import SECTIONS, Learning, Match, Origin, Settings, Workload
+from agent.config.schema import SECTIONS, Learning, Match, Origin, Paths, Settings, Workload
 from agent.errors import ConfigError
 
 DEFAULT_FILE: Final = Path("/etc/inferward/agent.toml")
@@ -39,9 +39,10 @@ class Problem:
 class SettingsError(ConfigError):
     """The configuration has mistakes: {0}."""
 
-    def __init__(self, problems: Iterable[Problem]) -> None:
-        """Keep every problem, for `agent config check --json`."""
+    def __init__(self, problems: Iterable[Problem], paths: Paths) -> None:
+        """Keep every problem, and the paths as far as they are right, for `agent config check`."""
         self.problems = tuple(problems)
+        self.paths = paths
         super().__init__("\n".join(str(problem) for problem in self.problems))
 
     def __str__(self) -> str:
@@ -109,7 +110,7 @@ class _Reading:
         )
         self._across(workloads)
         if self.problems:
-            raise SettingsError(self.problems)
+            raise SettingsError(self.problems, sections["paths"])
         return Settings(**sections, workload=workloads, origins=self.origins)
 
     def _workload(self, table: dict[str, Any], learning: Any) -> Workload:  # noqa: ANN401  (a section of SECTIONS)

@@ -61,6 +61,7 @@ def _all(settings: Settings, *, live: bool) -> Iterator[Finding]:
         lsm = _LSM.read_text(encoding="ascii") if _LSM.exists() else None
         yield from programs.try_all(lsm)
     yield host.bcc()
+    yield from host.operator_probes(settings)
     yield host.gpu(sorted(Path("/dev").glob("nvidia[0-9]*")))
     yield host.disk(settings)
     yield from host.central(settings)

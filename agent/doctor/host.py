@@ -8,18 +8,20 @@ import sys
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 from urllib.parse import urlsplit
 
 from agent.config import Settings
 from agent.control import request
 from agent.doctor.findings import Finding, State
 from agent.errors import AgentError, NotRunningError
+from agent.operator.directory import Found, look
 
 _BCC_S: Final = 30.0
 _ENTRY_KIB: Final = 4  # a verdict in the log
 _CONNECT_S: Final = 2.0
 _LIVE_S: Final = 60.0  # every deed, and two windows
+_PROBE_FIX: Final = "mend its files as inferward-probes.d(5) says, then reload the agent"
 _MIB: Final = 1024 * 1024
 
 
@@ -72,6 +74,31 @@ def disk(settings: Settings) -> Finding:
     if free_mib >= wanted_mib:
         return Finding("disk", State.OK, words)
     return Finding("disk", State.LIMITED, words, "make room, or lower store.keep_entries")
+
+
+def operator_probes(settings: Settings) -> list[Finding]:
+    """Name each operator probe: as the running agent has it, else as its files are."""
+    try:
+        probes = request(settings.paths.run, "status")["probes"]
+    except AgentError:  # none runs here, or it does not answer us
+        return [_as_written(one) for one in look(settings.paths.probes)]
+    return [as_running(one) for one in probes]
+
+
+def as_running(probe: Mapping[str, Any]) -> Finding:
+    """Say how one entry of the status is."""
+    name, state, why = f"operator probe {probe['name']}", probe["state"], probe["reason"]
+    if probe["failing"]:
+        return Finding(name, State.LIMITED, f"{state}: {why}", _PROBE_FIX)
+    told = f"{state}, {probe['events']} events, {probe['lost']} lost"
+    return Finding(name, State.OK, f"{told}: {why}" if why else told)
+
+
+def _as_written(found: Found) -> Finding:
+    name = f"operator probe {found.name}"
+    if found.why:
+        return Finding(name, State.LIMITED, found.why, _PROBE_FIX)
+    return Finding(name, State.OK, "declared without a mistake; no agent runs that could try it")
 
 
 def central(settings: Settings) -> list[Finding]:

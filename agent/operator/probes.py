@@ -64,6 +64,12 @@ class Probe:
     since_s: float = 0.0
     heard_s: float = 0.0
 
+    @property
+    def failing(self) -> bool:
+        """Whether it does not run, and its own declaration does not say so."""
+        chosen = self.found.declaration is not None and not self.found.declaration.enabled
+        return self.state in {"off", "restarting"} and not chosen
+
     def as_json(self) -> dict[str, Any]:
         """What status shows."""
         declared = self.found.declaration
@@ -71,6 +77,7 @@ class Probe:
             "name": self.found.name,
             "description": declared.description if declared else "",
             "state": self.state,
+            "failing": self.failing,
             "reason": self.reason,
             "events": self.events,
             "lost": self.lost,
@@ -275,17 +282,13 @@ class OperatorProbes:
         return [
             f"operator probe {name} is {probe.state}: {probe.reason}"
             for name, probe in self.probes.items()
-            if probe.state in {"off", "restarting"} and not _by_choice(probe)
+            if probe.failing
         ]
 
     def close(self) -> None:
         """End every worker."""
         for probe in self.probes.values():
             self._end(probe)
-
-
-def _by_choice(probe: Probe) -> bool:
-    return probe.found.declaration is not None and not probe.found.declaration.enabled
 
 
 def _level(probe: Probe) -> str:

@@ -1,8 +1,10 @@
-"""Writes the man page and the shells' completions from the command line itself.
+"""Writes the man pages and the shells' completions from the program itself.
 
-`generate.py SHARE` fills SHARE/man/man1 and the completion directories of bash, zsh and fish.
+`generate.py SHARE` fills SHARE/man and the completion directories of bash, zsh and fish.
 """
 
+import dataclasses
+import json
 import os
 import subprocess
 import sys
@@ -14,6 +16,7 @@ import typer
 
 from agent import VERSION
 from agent.cli import app
+from agent.operator.declaration import Attach, Declaration, Fields
 
 COMPLETIONS: Final = {
     "bash": "bash-completion/completions/agent",
@@ -30,6 +33,7 @@ FILES: Final = (
     ("/run/inferward", "control socket and lock"),
     ("/sys/fs/bpf/inferward", "maps and links; they outlive the daemon"),
 )
+EXAMPLE: Final = Path(__file__).parents[1] / "probes.d" / "native-modules.toml"
 
 OVERHEAD: Final = (
     "Every system call of the host runs one BPF program at its exit. For a process that nobody "
@@ -98,6 +102,56 @@ def page() -> str:
     return "\n".join(lines) + "\n"
 
 
+PROBES: Final = (
+    "An operator probe is a C file in BCC's dialect and a TOML file of the same name beside "
+    "it. The agent compiles it on this host in a worker of its own, attaches it, and takes "
+    "its events as items of kind probe: learned by workload and role like every other item, "
+    "told in verdicts, kept in recordings. Both files and their directory must be root's, "
+    "writable by nobody else, and no links: what they say runs in the kernel.\n\n"
+    "`agent config check` tells every mistake of every TOML file at once, with its line. "
+    "SIGHUP (`systemctl reload inferward`) reads the directory again. `agent status` and "
+    "`agent doctor` show each probe; one that does not compile, attaches nowhere or floods is "
+    "off, with the reason, and the others go on."
+)
+C_FILE: Final = (
+    "It submits one struct to one table of BPF_PERF_OUTPUT or BPF_RINGBUF_OUTPUT; the "
+    "members' names and types are read from the compiled program. One member is the process: "
+    "bpf_get_current_pid_tgid() >> 32. inferward_watched() is there for the asking: true if "
+    "the calling process, or one of three parents, belongs to a watched workload; a probe on "
+    "something that the whole host does should begin with it.\n\n"
+    "Without kernel headers the agent makes them of the kernel's own types (BTF): types and "
+    "functions are known there, a header's macros are not."
+)
+
+
+def keys(kind: type) -> Iterator[str]:
+    """Yield the keys of one table of a declaration, with what each means and its default."""
+    for one in dataclasses.fields(kind):
+        if "check" not in one.metadata:
+            continue
+        shown = json.dumps(one.default)
+        given = "" if one.default in {None, "", ()} else f" Default: {shown}."
+        yield f".TP\n.B {roff(one.name)}\n{roff(one.metadata['words'] + '.' + given)}"
+
+
+def probes_page() -> str:
+    """Return inferward-probes.d(5) as roff; its keys are those the agent checks."""
+    lines = [
+        f'.TH INFERWARD-PROBES.D 5 "" "inferward {VERSION}" "Inferward"',
+        ".SH NAME\ninferward\\-probes.d \\- operator probes of the inferward agent",
+        ".SH SYNOPSIS\n.I /etc/inferward/probes.d/NAME.c",
+        ".br\n.I /etc/inferward/probes.d/NAME.toml",
+        f".SH DESCRIPTION\n{roff(PROBES)}",
+        f".SH THE C FILE\n{roff(C_FILE)}",
+        ".SH THE TOML FILE\n" + "\n".join(keys(Declaration)),
+        ".SS [fields]\n" + "\n".join(keys(Fields)),
+        ".SS [[attach]]\n" + "\n".join(keys(Attach)),
+        f".SH EXAMPLE\n.nf\n{roff(EXAMPLE.read_text(encoding='utf-8'))}\n.fi",
+        ".SH SEE ALSO\n.BR agent (1)",
+    ]
+    return "\n".join(lines) + "\n"
+
+
 def completion(shell: str) -> str:
     """Return the completion script the program itself writes for `shell`."""
     environment = {**os.environ, "_AGENT_COMPLETE": f"source_{shell}"}
@@ -109,7 +163,7 @@ def completion(shell: str) -> str:
 def main() -> None:
     """Write every file below the directory given."""
     share = Path(sys.argv[1])
-    written = {"man/man1/agent.1": page()}
+    written = {"man/man1/agent.1": page(), "man/man5/inferward-probes.d.5": probes_page()}
     written |= {place: completion(shell) for shell, place in COMPLETIONS.items()}
     for place, text in written.items():
         target = share / place

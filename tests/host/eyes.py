@@ -29,6 +29,7 @@ RINGS: Final = HERE / "build" / "rings"
 ACTS: Final = HERE / "build" / "acts"
 FOREIGN: Final = HERE / "build" / "foreign"
 CHANGES: Final = HERE / "build" / "changes"
+LIBRARY: Final = HERE / "build" / "libdeed.so"
 _WORD: Final = 511  # of one call in a 7-gram's word
 
 
@@ -62,22 +63,32 @@ class Seen:
         return next(s.marks for s in self.sightings if s.kind == kind and s.item.endswith(item))
 
 
+def _stale(made: Path, source: Path) -> bool:
+    made.parent.mkdir(exist_ok=True)
+    return not made.exists() or made.stat().st_mtime < source.stat().st_mtime
+
+
 def build(program: Path) -> None:
     """Compile a known workload if its source changed since."""
     source = HERE / f"{program.name}.c"
-    if program.exists() and program.stat().st_mtime >= source.stat().st_mtime:
-        return
-    program.parent.mkdir(exist_ok=True)
-    flags = ("-O1", "-Wall", "-Wextra", "-Werror", "-pthread", "-static")
-    subprocess.run(["gcc", *flags, "-o", program, source], check=True)
+    if _stale(program, source):
+        flags = ("-O1", "-Wall", "-Wextra", "-Werror", "-pthread", "-static")
+        subprocess.run(["gcc", *flags, "-o", program, source], check=True)
+
+
+def build_library() -> None:
+    """The same, of a library whose one function must show in a stack."""
+    source = HERE / "deed.c"
+    if _stale(LIBRARY, source):
+        flags = ("-fno-omit-frame-pointer", "-fno-optimize-sibling-calls", "-shared", "-fPIC")
+        subprocess.run(["gcc", "-O1", *flags, "-o", LIBRARY, source], check=True)
 
 
 def assemble(program: Path) -> None:
     """The same, of a 32-bit program: it needs no 32-bit libc."""
     source = HERE / f"{program.name}.s"
-    if program.exists() and program.stat().st_mtime >= source.stat().st_mtime:
+    if not _stale(program, source):
         return
-    program.parent.mkdir(exist_ok=True)
     piece = program.with_suffix(".o")
     subprocess.run(["as", "--32", "-o", piece, source], check=True)
     subprocess.run(["ld", "-m", "elf_i386", "-o", program, piece], check=True)
@@ -89,6 +100,7 @@ def build_all() -> None:
     build(RINGS)
     build(ACTS)
     build(CHANGES)
+    build_library()
     assemble(FOREIGN)
 
 

@@ -1,12 +1,12 @@
 """The verdict on a grave call names the function that made it."""
 
-import subprocess
+import shutil
 import time
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
+from tests.host import eyes
 from tests.host.daemons import Daemon, Server, wait_for
 
 pytestmark = pytest.mark.timeout(180)
@@ -17,13 +17,6 @@ CONNECT = "socket.create_connection(('127.0.0.1', {port}), 2).close()"
 SHELL = "subprocess.run(['/bin/sh', '-c', 'true'])"
 
 
-def build(folder: Path) -> Path:
-    library = folder / "libdeed.so"
-    flags = ("-O1", "-fno-omit-frame-pointer", "-fno-optimize-sibling-calls", "-shared", "-fPIC")
-    subprocess.run(["gcc", *flags, "-o", library, Path(__file__).with_name("deed.c")], check=True)
-    return library
-
-
 @pytest.fixture(scope="module")
 def scene() -> Iterator[tuple[Daemon, Server, str]]:
     daemon = Daemon()
@@ -31,7 +24,8 @@ def scene() -> Iterator[tuple[Daemon, Server, str]]:
     try:
         daemon.configure(server.rule("alert")).start()
         server.start()
-        library = str(build(server.home))
+        eyes.build_all()
+        library = str(shutil.copy(eyes.LIBRARY, server.home))
         assert server.do(LOAD.format(library=library)) == 1
         wait_for(lambda: daemon.workload(server.name).get("state") == "guarding", 90.0)
         time.sleep(0.5)  # the kernel is asked for stacks when the window closes

@@ -1,24 +1,26 @@
-"""Prints one table, capability by kernel: `matrix.py [--smoke] [SERIES...]`.
+"""Prints one table, capability by kernel: `matrix.py [--smoke] [--resume] [SERIES...]`.
 
 Every kernel by default: Debian's, booted one after the other, then this host's own (`native`).
-Exit status 0 only if every cell is as it must be; a smoke tells of grown programs and passes.
+The suites are run in several boots, and what each did is kept under build/vm: `--resume` runs what
+is not there yet, `--kept` prints what is there. Exit status 0 only if every cell is as it must be;
+a smoke tells of grown programs and passes.
 """
 
 import argparse
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
 from tests.vm import counts, kernels, programs
+from tests.vm.results import Results
 from tests.vm.row import NATIVE, Row
-from tests.vm.run import CONSOLE_LINES, boot
+from tests.vm.run import CONSOLE_LINES, Machine, boot
 from tests.vm.suites import (
     REFUSAL,
-    SKIPPED,
     SUITES,
     Outcome,
     Suite,
@@ -26,11 +28,14 @@ from tests.vm.suites import (
     run_here,
     script,
 )
+from tests.vm.table import markdown, notes, table
 
-BOOT_S: Final = 120
-"""For the kernel, systemd and the way down, on a host that does other things, too."""
+BOOT_S: Final = 60
+"""Of the machine's own seconds: for the kernel, systemd and the way down."""
 
-_TITLE: Final = 44
+SESSION_S: Final = 600
+"""So much is run in one boot: what a run that breaks off loses, and how full memory gets."""
+
 _TOLD_LINES: Final = 60
 
 
@@ -44,70 +49,51 @@ def chosen(series: str, *, smoke: bool) -> tuple[Suite, ...]:
     return suites
 
 
-def run_vm(series: str, suites: Sequence[Suite], *, smoke: bool) -> Row:
-    """Boot once without systemd and once with it, or a smoke once, with it."""
-    groups = [[s for s in suites if s.systemd is wanted] for wanted in (False, True)]
-    if smoke:
-        groups = [list(suites)]
-    release, found = "", []
-    for group in filter(None, groups):
-        mine, systemd = tuple(group), any(s.systemd for s in group)
-        limit_s = BOOT_S + sum(s.limit_s for s in mine)
-        session = boot(series, script(mine), systemd=systemd, limit_s=limit_s, quiet=True)
-        release = session.kernel
-        found += outcomes(mine, session.output)
-        if session.status is None:
-            print(*session.console.splitlines()[-CONSOLE_LINES:], sep="\n", file=sys.stderr)
-    return Row(series, release, found)
+def boots(suites: Sequence[Suite], *, smoke: bool) -> Iterator[tuple[Suite, ...]]:
+    """Divide suites among boots: of one kind of machine, and of bounded time; a smoke in one."""
+    together: list[Suite] = []
+    for suite in suites:
+        same = together and _kind(together[0]) == _kind(suite)
+        if (
+            together
+            and not smoke
+            and not (same and sum(s.limit_s for s in (*together, suite)) <= SESSION_S)
+        ):
+            yield tuple(together)
+            together = []
+        together.append(suite)
+    if together:
+        yield tuple(together)
 
 
-def run(series: str, suites: tuple[Suite, ...], *, smoke: bool) -> Row:
-    """Run one kernel's suites."""
-    if series == NATIVE:
-        programs.compile_all()
-        return Row(series, kernels.native(), outcomes(suites, run_here(suites)))
-    return run_vm(series, suites, smoke=smoke)
+def _kind(suite: Suite) -> tuple[bool, tuple[str, ...]]:
+    return suite.systemd, suite.packages
 
 
-def _cell(row: Row, suite: Suite) -> str:
-    outcome = next((o for o in row.outcomes if o.suite.name == suite.name), None)
-    if outcome is None:
-        return "-"
-    word = "skipped" if outcome.status == SKIPPED else ("pass" if outcome.passed else "FAIL")
-    return f"{word} ({outcome.seconds:.0f} s)"
+def run_vm(series: str, suites: tuple[Suite, ...]) -> list[Outcome]:
+    """Boot once and run these."""
+    packages = tuple(dict.fromkeys(name for suite in suites for name in suite.packages))
+    machine = Machine(series, any(suite.systemd for suite in suites), packages)
+    limit_s = BOOT_S + sum(suite.limit_s for suite in suites)
+    session = boot(machine, script(suites), limit_s=limit_s, quiet=True)
+    if session.status is None:
+        print(*session.console.splitlines()[-CONSOLE_LINES:], sep="\n", file=sys.stderr)
+    return outcomes(suites, session.output)
 
 
-def table(rows: Sequence[Row]) -> str:
-    """Return the table: a column a kernel; tier, suites, then each program with its count."""
-    suites = {suite.name: suite for suite in (*SUITES, *REFUSAL)}
-    lines = [["kernel", *(row.release for row in rows)], ["tier", *(row.tier for row in rows)]]
-    for suite in suites.values():
-        cells = [_cell(row, suite) for row in rows]
-        if set(cells) != {"-"}:
-            lines.append([f"{suite.name}: {suite.about}", *cells])
-    hooks = {p["program"]: p["hook"] for row in rows for p in row.report["programs"]}
-    for program in sorted(hooks, key=lambda name: (name.startswith("guard_"), hooks[name], name)):
-        title = f"{program} {hooks[program].partition('/')[0]}"
-        lines.append([title, *(row.program(program) for row in rows)])
-    widths = [max(len(line[i + 1]) for line in lines) for i in range(len(rows))]
-    return "\n".join(
-        f"{line[0]:<{_TITLE}}"
-        + "".join(f"  {cell:>{w}}" for cell, w in zip(line[1:], widths, strict=True))
-        for line in lines
-    )
-
-
-def notes(rows: Sequence[Row]) -> str:
-    """Return what the cells have no room for."""
-    lines = []
-    for row in rows:
-        lines.append(f"{row.release}: {row.report['words'] or row.tier}")
-        for outcome in row.outcomes:
-            lines.append(f"  {outcome.suite.name}: {outcome.words}")
-            lines += [f"    not run here: {why}" for why in outcome.skips]
-        lines += [f"  grew: {told}" for told in row.growth()]
-        lines += [f"  WRONG {told}" for told in row.faults()]
-    return "\n".join(lines)
+def run(
+    series: str, suites: Sequence[Suite], results: Results, *, smoke: bool
+) -> Iterator[Outcome]:
+    """Run one kernel's suites; each outcome is kept, then told."""
+    for together in boots(suites, smoke=smoke):
+        if series == NATIVE:
+            programs.compile_all()
+            found = outcomes(together, run_here(together))
+        else:
+            found = run_vm(series, together)
+        for outcome in found:
+            results.keep(outcome)
+            yield outcome
 
 
 def tell(outcome: Outcome) -> None:
@@ -130,30 +116,40 @@ def _parse() -> argparse.Namespace:
     parser.add_argument("--smoke", action="store_true", help="what takes three minutes")
     parser.add_argument("--only", action="append", metavar="SUITE", help="not the others")
     parser.add_argument("--counts", action="store_true", help="write the table of instructions")
+    parser.add_argument("--resume", action="store_true", help="run what has no result yet")
+    parser.add_argument("--kept", action="store_true", help="run nothing: print what is kept")
+    parser.add_argument("--markdown", action="store_true", help="the table as documents have it")
     parser.add_argument("--json", type=Path, metavar="FILE", help="the same, as one document")
     parser.add_argument("series", nargs="*", default=(*kernels.SERIES, NATIVE))
     return parser.parse_args()
 
 
+def row(series: str, asked: argparse.Namespace) -> Row:
+    """Run what is asked of one kernel; what is known of it then, of this very tree."""
+    release = kernels.native() if series == NATIVE else kernels.release(kernels.image(series))
+    results = Results.of(release, smoke=asked.smoke)
+    suites = chosen(series, smoke=asked.smoke)
+    wanted = [] if asked.kept else [s for s in suites if not asked.only or s.name in asked.only]
+    if asked.resume:
+        wanted = [suite for suite in wanted if results.of_suite(suite) is None]
+    ran: dict[str, Outcome] = {}
+    for outcome in run(series, wanted, results, smoke=asked.smoke):
+        ran[outcome.suite.name] = outcome
+        print(f"{release}: {outcome.suite.name} {outcome.words}", flush=True)
+        if not outcome.passed:
+            tell(outcome)
+    known = [ran.get(suite.name) or results.of_suite(suite) for suite in suites]
+    return Row(series, release, [outcome for outcome in known if outcome is not None])
+
+
 def main() -> int:
     """Run every asked kernel; print what each did as it ends, then the table."""
     asked = _parse()
-    rows = []
-    for series in asked.series:
-        suites = chosen(series, smoke=asked.smoke)
-        suites = tuple(s for s in suites if not asked.only or s.name in asked.only)
-        row = run(series, suites, smoke=asked.smoke)
-        rows.append(row)
-        print(
-            f"{row.release}: " + ", ".join(f"{o.suite.name} {o.words}" for o in row.outcomes),
-            flush=True,
-        )
-        for outcome in row.outcomes:
-            if not outcome.passed:
-                tell(outcome)
+    rows = [row(series, asked) for series in asked.series]
     if asked.counts:
         write_counts(rows)
-    print(f"\n{table(rows)}\n\n{notes(rows)}")
+    shown = markdown(rows) if asked.markdown else table(rows)
+    print(f"\n{shown}\n\n{notes(rows)}")
     good = not any(row.faults() or (row.growth() and not asked.smoke) for row in rows)
     if asked.json:
         document = {

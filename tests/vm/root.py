@@ -5,6 +5,7 @@ Python libraries of `.venv`, then the checkout and the command of this very run.
 """
 
 import hashlib
+import os
 import shutil
 import subprocess
 import sys
@@ -15,6 +16,9 @@ from typing import Final
 
 CHECKOUT: Final = Path(__file__).parents[2]
 HOME: Final = "opt/inferward"
+ROOMS: Final = ("agent", "collectors", "detectors", "probes", "packaging", "tests")
+# What no machine runs: results of a tree stay true when only its words change.
+_STAYS: Final = shutil.ignore_patterns("__pycache__", "*.md", "instructions.txt")
 
 PACKAGES: Final = (
     "systemd-sysv",
@@ -55,9 +59,10 @@ def pack(tree: Path, archive: Path, *, names: Sequence[str] = (".",), level: int
     partial.rename(archive)
 
 
-def debian(cache: Path) -> Path:
-    """Return the archive of a minimal Debian 12 with systemd and Python, made once."""
-    archive = cache / f"debian-{_key(*PACKAGES, *_NOT_UNPACKED)}.cpio.zst"
+def debian(cache: Path, more: Sequence[str] = ()) -> Path:
+    """Return the archive of a minimal Debian 12 with systemd, Python and `more`, made once."""
+    packages = (*PACKAGES, *more)
+    archive = cache / f"debian-{_key(*packages, *_NOT_UNPACKED)}.cpio.zst"
     if archive.exists():
         return archive
     cache.mkdir(parents=True, exist_ok=True)
@@ -66,7 +71,7 @@ def debian(cache: Path) -> Path:
         subprocess.run(
             [
                 "mmdebstrap", "--quiet", "--mode=root", "--variant=minbase", "--format=directory",
-                f"--include={','.join(PACKAGES)}",
+                f"--include={','.join(packages)}",
                 *(f"--dpkgopt=path-exclude={path}" for path in _NOT_UNPACKED),
                 "bookworm", str(tree),
             ],
@@ -93,12 +98,25 @@ def libraries(cache: Path) -> Path:
     return archive
 
 
+def digest() -> str:
+    """Return what tells this working tree from any other that would run differently."""
+    whole = hashlib.sha256()
+    for name in ROOMS:
+        for folder, folders, files in os.walk(CHECKOUT / name):
+            left_out = _STAYS(folder, [*folders, *files])
+            folders[:] = sorted(set(folders) - left_out)
+            for path in (Path(folder) / file for file in sorted(set(files) - left_out)):
+                whole.update(f"{path.relative_to(CHECKOUT)}\0{path.stat().st_size}\0".encode())
+                whole.update(path.read_bytes())
+    return whole.hexdigest()[:16]
+
+
 def checkout(work: Path, init: Path, command: str) -> Path:
     """Return the archive with this working tree, `init` as /init and `command` as what to run."""
     tree = work / "checkout"
     home = tree / HOME
-    for name in ("agent", "collectors", "detectors", "probes", "packaging", "tests"):
-        shutil.copytree(CHECKOUT / name, home / name, ignore=shutil.ignore_patterns("__pycache__"))
+    for name in ROOMS:
+        shutil.copytree(CHECKOUT / name, home / name, ignore=_STAYS)
     # Here, in a second: an emulated machine would take a minute for it.
     subprocess.run([sys.executable, "-m", "compileall", "-q", "-j2", home], check=True)
     shutil.copy(CHECKOUT / "pyproject.toml", home)
@@ -119,17 +137,20 @@ def checkout(work: Path, init: Path, command: str) -> Path:
     wanted = unit.parent / "multi-user.target.wants/session.service"
     wanted.parent.mkdir()
     wanted.symlink_to("/etc/systemd/system/session.service")
+    # No name server is there to be asked; without these, every server asks one for its own name.
+    (tree / "etc/hosts").write_text("127.0.0.1 localhost\n::1 localhost\n")
+    (tree / "etc/resolv.conf").write_text("")
     (tree / "command").write_text(command + "\n")
     archive = work / "checkout.cpio.zst"
     pack(tree, archive)
     return archive
 
 
-def build(work: Path, cache: Path, init: Path, command: str) -> Path:
+def build(work: Path, cache: Path, init: Path, command: str, packages: Sequence[str] = ()) -> Path:
     """Return one initramfs in `work` of all three layers."""
     whole = work / "initramfs"
     with whole.open("wb") as out:
-        for layer in (debian(cache), libraries(cache), checkout(work, init, command)):
+        for layer in (debian(cache, packages), libraries(cache), checkout(work, init, command)):
             with layer.open("rb") as part:
                 shutil.copyfileobj(part, out)
     return whole

@@ -8,14 +8,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from tests.vm.capabilities import CAPABILITIES, Capability
+
 CHECKOUT: Final = Path(__file__).parents[2]
 SKIPPED: Final = 77
 """Exit status of a suite that does not apply here and said why: automake's."""
 
-_PYTEST: Final = "python -m pytest -q --tb=short --color=no"
-_OF_PROBES: Final = ("test_probes_*.py", "test_loader.py", "test_holding.py", "test_ring.py")
-_PROBES: Final = " ".join(f"tests/host/{name}" for name in _OF_PROBES)
-_NOT_PROBES: Final = " ".join(f"--ignore-glob='*/{name}'" for name in _OF_PROBES)
+_PYTEST: Final = "python -m pytest -q --tb=short --color=no --durations=5"
 
 _BEGIN: Final = re.compile(r"suite-begin (\w+) ([\d.]+)")
 _END: Final = re.compile(r"suite-end (\w+) (\d+) ([\d.]+)")
@@ -30,9 +29,10 @@ class Suite:
         name: One word.
         about: The row's title.
         command: For a shell, in the checkout.
-        limit_s: After so many seconds it is cut.
+        limit_s: After so many seconds of the kernel's own clock it is cut.
         systemd: It needs systemd as PID 1.
         smoke: The command of the three-minute run; empty: not part of it.
+        packages: Of Debian, which an emulated machine needs for it beside its usual ones.
     """
 
     name: str
@@ -41,21 +41,26 @@ class Suite:
     limit_s: int
     systemd: bool = False
     smoke: str = ""
+    packages: tuple[str, ...] = ()
+
+
+def _of_host(one: Capability) -> Suite:
+    files = " ".join(f"tests/host/test_{name}.py" for name in one.files)
+    return Suite(one.name, one.about, f"{_PYTEST} {files}", one.limit_s, packages=one.packages)
 
 
 LOAD: Final = Suite(
-    "load", "loads, attaches, pins, adopts", "python tests/vm/load.py", 240,
+    "load", "loads, attaches, pins, adopts", "python tests/vm/load.py", 120,
     smoke="python tests/vm/load.py",
 )  # fmt: skip
 SUITES: Final[tuple[Suite, ...]] = (
     LOAD,
     Suite(
-        "guard", "denies before the act", "python tests/vm/guest/guard.py", 240,
+        "guard", "denies before the act", "python tests/vm/guest/guard.py", 120,
         smoke="python tests/vm/guest/guard.py --seconds 0.05",
     ),
     Suite("live", "doctor --live sees each eye", "python tests/vm/live.py", 120),
-    Suite("probes", "tests/host, of the probes", f"{_PYTEST} {_PROBES}", 900),
-    Suite("daemon", "tests/host, the rest", f"{_PYTEST} tests/host {_NOT_PROBES}", 3600),
+    *map(_of_host, CAPABILITIES),
     Suite(
         "systemd", "the unit starts, crashes, restarts, stops", "sh tests/vm/unit.sh", 240,
         systemd=True, smoke="sh tests/vm/unit.sh",
@@ -71,12 +76,21 @@ REFUSAL: Final[tuple[Suite, ...]] = (
 
 @dataclass(slots=True)
 class Outcome:
-    """How a suite ended. `status` is None where the machine stopped before it did."""
+    """How a suite ended.
+
+    Attributes:
+        suite: Which.
+        output: What it printed.
+        status: None where the machine stopped before the suite ended.
+        seconds: By the kernel's own clock.
+        date: When it ended, ISO 8601; "" for just now.
+    """
 
     suite: Suite
     output: str = ""
     status: int | None = None
     seconds: float = 0.0
+    date: str = ""
 
     @property
     def passed(self) -> bool:

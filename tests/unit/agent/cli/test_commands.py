@@ -1,5 +1,6 @@
 """Commands: what they ask of the running agent, what they refuse, and how failures end."""
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -186,6 +187,28 @@ def test_config_check_tells_programs_key_value_and_line(agent: Run, tmp_path: Pa
     assert outcome.code == 78
     (problem,) = outcome.json["problems"]
     assert (problem["key"], problem["value"], problem["line"]) == ("window.length_s", "1", 2)
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="files of others than root's are refused: run as root")
+def test_config_check_tells_the_mistakes_of_operator_probes_beside_its_own(
+    agent: Run, tmp_path: Path
+) -> None:
+    probes, bad = tmp_path / "probes.d", tmp_path / "bad.toml"
+    probes.mkdir()
+    bad.write_text(f'[paths]\nprobes = "{probes}"\n[window]\nlength_s = "1"\n')
+    (probes / "one.toml").write_text('description = "d"\nrate = 0\n[fields]\nitm = ["x"]\n')
+    (probes / "one.c").write_text("")
+    (probes / "half.toml").write_text('description = "d"\n[fields]\nitem = ["x"]\n')
+    outcome = agent("config", "check", bad, "--json")
+    told = [(one["file"], one["line"], one["key"]) for one in outcome.json["problems"]]
+    assert outcome.code == 78
+    assert told == [
+        (str(bad), 4, "window.length_s"),
+        (str(probes / "half.c"), 1, ""),
+        (str(probes / "one.toml"), 2, "rate"),
+        (str(probes / "one.toml"), 3, "fields.item"),
+        (str(probes / "one.toml"), 4, "fields.itm"),
+    ]
 
 
 def test_config_show_tells_where_each_value_came_from(agent: Run, config: Path) -> None:

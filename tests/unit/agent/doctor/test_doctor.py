@@ -192,3 +192,27 @@ def test_probes_that_the_kernel_refuses_the_doctor_are_named(
     (finding,) = host.running(Settings(paths=Paths(run=tmp_path)))
     assert finding.state is State.MISSING
     assert "EPERM" in finding.words
+
+
+def test_without_an_agent_operator_probes_are_named_as_they_are_written(tmp_path: Path) -> None:
+    (tmp_path / "half.toml").write_text('description = "d"\n[fields]\nitem = ["x"]\n')
+    settings = Settings(paths=Paths(probes=tmp_path, run=tmp_path / "run"))
+    (half,) = host.operator_probes(settings)
+    assert (half.name, half.state) == ("operator probe half", State.LIMITED)
+    assert "half" in half.words
+    assert half.fix
+
+
+@pytest.mark.parametrize(
+    ("state", "failing", "expected"),
+    [("on", False, State.OK), ("waiting", False, State.OK), ("off", False, State.OK),
+     ("off", True, State.LIMITED), ("restarting", True, State.LIMITED)],
+)  # fmt: skip
+def test_an_operator_probe_is_as_the_running_agent_has_it(
+    *, state: str, failing: bool, expected: State
+) -> None:
+    probe = {"name": "tls", "state": state, "failing": failing, "reason": "it floods",
+             "events": 3, "lost": 0}  # fmt: skip
+    finding = host.as_running(probe)
+    assert (finding.name, finding.state) == ("operator probe tls", expected)
+    assert "it floods" in finding.words

@@ -94,8 +94,8 @@ def test_an_event_becomes_a_sighting_of_its_workload(scene: Scene) -> None:
     assert one.marks == {"level-low"}
     assert one.fields == (("bytes", 5),)
     assert scene.probe.as_json() | {"attached": 0} == {
-        "name": "one", "description": "d", "state": "on", "reason": "", "events": 2, "lost": 0,
-        "unwatched": 0, "sums": {"bytes": 5}, "attached": 0, "pid": 77,
+        "name": "one", "description": "d", "state": "on", "failing": False, "reason": "",
+        "events": 2, "lost": 0, "unwatched": 0, "sums": {"bytes": 5}, "attached": 0, "pid": 77,
     }  # fmt: skip
 
 
