@@ -51,11 +51,11 @@ class Acts:
         }
 
     def _make(self, kind: str, item: str, record: np.void, **more: Any) -> Sighting:  # noqa: ANN401 - fields of Sighting
-        return Sighting(kind=kind, item=item, **(self._reader.base(record["hdr"]) | more))
+        return Sighting(kind=kind, item=item, **(self._reader.base(record) | more))
 
     def _exit(self, record: np.void) -> Sighting:
         status = (int(record["code"]), int(record["signal"]))
-        marks = self._reader.marks(int(record["hdr"]["flags"]))
+        marks = self._reader.marks_of(record)
         if status[1] in _CRASHES:
             marks |= {"crash"}
         return self._make("exit", _ending(record, marks), record, status=status, marks=marks)
@@ -73,7 +73,7 @@ class Acts:
             key = self._reader.seen_key(record["hdr"], first=found, access=cause << 1)
             item = "namespace " + ",".join(rights.namespaces(found, self._namespaces))
             return self._make("privilege", item, record, key=key)
-        marks = self._reader.marks(int(record["hdr"]["flags"])) | rights.marks(record)
+        marks = self._reader.marks_of(record) | rights.marks(record)
         if cause == self._causes["PRIVILEGE_UNCAUSED"]:
             marks |= {"uncaused"}
         key = self._reader.seen_key(
@@ -87,7 +87,7 @@ class Acts:
         return self._make("privilege", rights.change(record), record, key=key, marks=marks)
 
     def _signal(self, record: np.void) -> Sighting:
-        target = text(record["path"]) or text(record["comm"])
+        target = self._reader.path(record) or text(record["comm"])
         parent = "its parent " if record["target"] == record["hdr"]["ppid"] else ""
         item = f"kill {signal_name(int(record['signal']))} -> {parent}{target}"
         return self._make("signal", item, record)
@@ -104,7 +104,7 @@ class Acts:
             return self._make("shared", f"/memfd:{text(raw)}", record, key=key)
         name, owner = int(record["key"]), int(record["owner"])
         own = record["creator_workload"] == record["hdr"]["workload"]
-        marks = self._reader.marks(int(record["hdr"]["flags"])) | {operation}
+        marks = self._reader.marks_of(record) | {operation}
         if not own:
             marks |= {"stranger"} if owner == record["hdr"]["uid"] else {"stranger", "other-owner"}
         if int(record["attach_flags"]) & _SHM_EXEC:

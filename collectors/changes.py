@@ -8,11 +8,11 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from collectors.sightings import FILE_STORM, Reader, Sighting, text
+from collectors.sightings import FILE_STORM, Reader, Sighting, directory
 from probes.schema import Schema
 
-Directories = Callable[[NDArray[np.void]], tuple[NDArray[np.uint64], NDArray[np.intp]]]
-"""A number per directory, and the length of its name with the last slash."""
+Directories = Callable[[NDArray[np.void]], NDArray[np.uint64]]
+"""A number per directory of a record's path."""
 
 _MARKS: Final = {
     "CHANGE_RENAME_FROM": "renamed-from",
@@ -81,7 +81,7 @@ class Changes:
             header = record["hdr"]
             calls.setdefault((int(header["tid"]), int(header["time_ns"])), []).append(record)
         for pair in calls.values():
-            names = [normal(text(record["path"])) for record in pair]
+            names = [normal(self._reader.path(record)) for record in pair]
             for at, record in enumerate(pair):
                 if int(record["operation"]) != self._target:
                     other = names[1 - at] if len(pair) == 2 else ""  # noqa: PLR2004 - a pair
@@ -89,23 +89,23 @@ class Changes:
 
     def _fan_out(self, records: NDArray[np.void]) -> Iterator[Sighting]:
         records = records[records["operation"] != self._target]
-        identity, lengths = self._directories(records)
+        identity = self._directories(records)
         identity ^= records["operation"].astype(np.uint64)
         _, first, counts = np.unique(identity, return_index=True, return_counts=True)
         for at, count in zip(first, counts, strict=True):
-            path = text(records["path"][at])
+            path = self._reader.path(records[at])
             if count > 1:
-                path = text(records["path"][at][: lengths[at]]) + "*"
+                path = directory(path) + "*"
             yield self._sighting(records[at], normal(path), "", int(count))
 
     def _sighting(self, record: np.void, item: str, other: str, count: int = 1) -> Sighting:
         operation, detail = int(record["operation"]), int(record["detail"])
         mark = self._marks[operation]
-        base = self._reader.base(record["hdr"])
+        base = self._reader.base(record)
         flags, given = int(record["hdr"]["flags"]), ""
         marks = base.pop("marks") | {mark} | self._told(mark, detail)
         if flags & self._given:
-            marks, given = marks | {"given"}, text(record["path"])
+            marks, given = marks | {"given"}, self._reader.path(record)
         if flags & self._directory:
             marks = of_directory(marks)
         return Sighting(

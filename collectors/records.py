@@ -17,6 +17,7 @@ from collectors.sightings import (
     FILE_STORM,
     Reader,
     Sighting,
+    directory,
     environment_words,
     host_name,
     peer_words,
@@ -72,7 +73,7 @@ class Records:
         }
         self._readers |= Acts(self.reader, schema).readers()
         self._words_part = schema.enum("stack_part")["STACK_WORDS"]
-        self._file_kind = kinds["EVENT_FILE"]
+        self._file_kind, self._head_kind = kinds["EVENT_FILE"], kinds["EVENT_HEAD"]
         width = schema.limit("PATH_BYTES")
         drawn = np.frombuffer(secrets.token_bytes(width), "<u8")
         self._multipliers = (drawn << np.uint64(16)) | np.uint64(1)  # flags stay in the low bits
@@ -86,10 +87,11 @@ class Records:
         if not len(batch):
             return []
         present = set(np.unique(batch.headers["kind"]).tolist())
-        whole = [self._file_kind, self._args_kind, self._change_kind]
+        whole = [self._file_kind, self._args_kind, self._change_kind, self._head_kind]
         known = np.isin(batch.headers["kind"], [*self._readers, *whole])
         self.reader.rejected += int(np.count_nonzero(~known))
         self.reader.read += len(batch)
+        self.reader.heads.take(batch.of(self._head_kind, "head_event"))
         sightings = [s for kind in present & self._readers.keys() for s in self._read(batch, kind)]
         sightings += self._files(batch.of(self._file_kind, "file_event"))
         sightings += self._changes.read(batch.of(self._change_kind, "change_event"))
@@ -102,11 +104,11 @@ class Records:
         return (read(record) for record in batch.of(kind, struct))
 
     def _make(self, kind: str, item: str, record: np.void, **more: Any) -> Sighting:  # noqa: ANN401 - fields of Sighting
-        return Sighting(kind=kind, item=item, **(self.reader.base(record["hdr"]) | more))
+        return Sighting(kind=kind, item=item, **(self.reader.base(record) | more))
 
     def _exec(self, record: np.void) -> Sighting:
-        path = text(record["path"])
-        marks = self.reader.marks(int(record["hdr"]["flags"]))
+        path = self.reader.path(record)
+        marks = self.reader.marks_of(record)
         if path.startswith(_MEMFD):
             marks |= {"memfd"}
         inode = (int(record["dev"]), int(record["ino"]))
@@ -118,7 +120,7 @@ class Records:
 
     def _listen(self, record: np.void) -> Sighting:
         item = peer_words(record, self._accept, local=True)
-        marks = self.reader.marks(int(record["hdr"]["flags"]))
+        marks = self.reader.marks_of(record)
         if int(record["protocol"]) and not record["local"].any():
             marks |= {"wildcard"}
         key = self._peer_key(record, "local")
@@ -127,8 +129,8 @@ class Records:
     def _caller(self, record: np.void) -> Sighting:
         """Whose connection to a local socket was accepted: a program of a user."""
         uid = int(record["uid"])
-        item = f"accept unix by {text(record['path']) or '?'} uid {uid}"
-        marks = self.reader.marks(int(record["hdr"]["flags"]))
+        item = f"accept unix by {self.reader.path(record) or '?'} uid {uid}"
+        marks = self.reader.marks_of(record)
         if uid not in (0, int(record["hdr"]["uid"])):
             marks |= {"other-user"}
         inode = (int(record["dev"]), int(record["ino"]))
@@ -165,7 +167,7 @@ class Records:
         )
 
     def _mapping(self, record: np.void) -> Sighting:
-        path, marks = text(record["path"]), self.reader.marks(int(record["hdr"]["flags"]))
+        path, marks = self.reader.path(record), self.reader.marks_of(record)
         if path.startswith(_MEMFD):
             marks |= {"memfd"}
         if path and "mprotect" in marks:
@@ -274,7 +276,7 @@ class Records:
             access=flags & self._access,
         )
         kind = "write" if flags & self._write else "file"
-        path = item or text(record["path"])
+        path = item or self.reader.path(record)
         if flags & self._listed and not path.endswith(("/", "*")):
             path += "/"
         more = {"inode": (dev, ino), "generation": generation, "size": int(record["size"])}
@@ -282,22 +284,20 @@ class Records:
 
     def _fan_out(self, records: NDArray[np.void]) -> list[Sighting]:
         """One sighting per directory and access: a storm is a fact about directories."""
-        identity, lengths = self._directories(records)
+        identity = self._directories(records)
         identity ^= (records["hdr"]["flags"] & (self._access | self._listed)).astype(np.uint64)
         _, first, counts = np.unique(identity, return_index=True, return_counts=True)
         return [
             self._file(
                 records[at],
-                text(records["path"][at][: lengths[at]]) + "*" if count > 1 else "",
+                directory(self.reader.path(records[at])) + "*" if count > 1 else "",
                 int(count),
             )
             for at, count in zip(first, counts, strict=True)
         ]
 
-    def _directories(
-        self, records: NDArray[np.void]
-    ) -> tuple[NDArray[np.uint64], NDArray[np.intp]]:
-        """A number per directory, and the length of its name with the last slash, both (n,).
+    def _directories(self, records: NDArray[np.void]) -> NDArray[np.uint64]:
+        """A number per directory, shape (n,).
 
         A sum of eight-byte words times odd numbers drawn at start: who cannot see those cannot
         make two directories look like one.
@@ -306,7 +306,8 @@ class Records:
         # A path with no slash at all counts as one long directory: it stays by itself.
         lengths = paths.shape[1] - np.argmax(paths[:, ::-1] == ord("/"), axis=1)
         words = paths.view("<u8") & self._prefixes[lengths]
-        return words @ self._multipliers, lengths
+        found: NDArray[np.uint64] = words @ self._multipliers
+        return found
 
 
 def _number(record: np.void) -> tuple[int, int, int]:

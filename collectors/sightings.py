@@ -6,6 +6,7 @@ from typing import Any, Final
 
 import numpy as np
 
+from collectors.heads import Heads
 from probes.schema import Schema
 
 FILE_STORM: Final = 512
@@ -79,6 +80,7 @@ class Reader:
         self._flags = schema.enum("event_flag")
         self._key = schema.dtype("seen_key")
         self._marks: dict[int, frozenset[str]] = {}
+        self.heads = Heads(schema)
 
     def marks(self, flags: int) -> frozenset[str]:
         """Words for a record's flags."""
@@ -88,8 +90,17 @@ class Reader:
             )
         return self._marks[flags]
 
-    def base(self, header: np.void) -> dict[str, Any]:
-        """The fields every sighting takes from its header."""
+    def path(self, record: np.void) -> str:
+        """A record's path, with the beginning that another record brought."""
+        return text(self.heads.path(record))
+
+    def marks_of(self, record: np.void) -> frozenset[str]:
+        """Words for a record's flags; one that another record completes is not truncated."""
+        return self.marks(self.heads.flags(record))
+
+    def base(self, record: np.void) -> dict[str, Any]:
+        """The fields every sighting takes from its record's header."""
+        header = record["hdr"]
         return {
             "workload": int(header["workload"]),
             "role": int(header["role"]),
@@ -100,7 +111,7 @@ class Reader:
             "start_ns": int(header["start_ns"]),
             "cgroup": int(header["cgroup"]),
             "comm": text(header["comm"]),
-            "marks": self.marks(int(header["flags"])),
+            "marks": self.marks_of(record),
         }
 
     def seen_key(self, header: np.void, **fields: int) -> bytes:
@@ -155,6 +166,11 @@ def host_name(raw: bytes) -> str:
         parts.append(raw[at + 1 : at + 1 + raw[at]])
         at += 1 + raw[at]
     return text(b".".join(parts))
+
+
+def directory(path: str) -> str:
+    """The directory of a path, with its slash; a path without any stays as it is."""
+    return path[: path.rfind("/") + 1] or path
 
 
 def text(raw: bytes) -> str:

@@ -47,7 +47,7 @@ static __always_inline long name_read(struct change *change, __u64 text)
 /* Puts the end of a name of `length` bytes at the end of the walk. */
 static __always_inline __u32 name_place(struct path_walk *walk, struct change *change, __u64 length)
 {
-	__u64 kept = length > PATH_BYTES - 2 ? PATH_BYTES - 2 : length;
+	__u64 kept = length > PATH_SPAN - 2 ? PATH_SPAN - 2 : length;
 	__u32 flags = length > kept ? FLAG_TRUNCATED : 0;
 
 	walk->offset = PATH_SPAN - 1 - kept;
@@ -55,7 +55,6 @@ static __always_inline __u32 name_place(struct path_walk *walk, struct change *c
 				  kept & (PATH_SPAN - 1),
 				  &change->given[(length - kept) & (GIVEN_BYTES - 1)]))
 		flags |= FLAG_UNREADABLE;
-	walk->length = kept;
 	return flags;
 }
 
@@ -104,6 +103,8 @@ __noinline int change_path(__u32 which)
 		flags = name_place(walk, change, length);
 		if (name->operation != CHANGE_SYMLINK_TARGET && change->given[0] != '/' && !flags)
 			flags = name_join(task, walk, file, name->directory);
+		else
+			flags = path_given(flags);
 		if (!(change->flags & FLAG_RING))
 			flags |= FLAG_GIVEN;
 	}
@@ -160,6 +161,7 @@ static __noinline void name_tell(struct task_struct *task, struct task_state *st
 	event->detail = change->detail;
 	event->hash = path_hash(task, change->path);
 	__builtin_memcpy(event->path, change->path, PATH_BYTES);
+	path_tell(change->path_flags); /* the walk is still this name's */
 	record_submit(&event->hdr, 0);
 }
 

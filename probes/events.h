@@ -13,6 +13,8 @@ enum limit {
 	ABI_NUMBER = 2,
 	RECORD_BYTES = 248, /* a ring slot is 256: 8 of the kernel's own header first */
 	PATH_BYTES = 144,
+	HEAD_BYTES = 128, /* PATH_SPAN of path.bpf.h fits into both */
+	HEAD_LINK_BYTES = 48,
 	COMM_BYTES = 16,
 	HELD_BYTES = 80, /* of a held file's path, its end */
 	EXE_BYTES = 64,
@@ -58,7 +60,8 @@ enum event_kind {
 	EVENT_SIGNAL = 18,  /* signal_event: to a process outside the workload */
 	EVENT_CALLER = 19, /* caller_event: first connection accepted of a local program and user */
 	EVENT_REQUEST = 20, /* request_event: first request of its kind on an accepted connection */
-	EVENT_MAX = 21,
+	EVENT_HEAD = 21,    /* head_event: the beginning of a path that another record ends */
+	EVENT_MAX = 22,
 };
 
 enum event_flag {
@@ -328,6 +331,15 @@ struct exec_event {
 	__u32 euid;
 	__u64 capabilities; /* effective, after the exec */
 	char path[PATH_BYTES];
+};
+
+/* A path longer than PATH_BYTES - 1 is told in two: its record holds the end. By the thread and by how
+ * that end begins, the two belong together; which comes first is not promised.
+ */
+struct head_event {
+	struct event_header hdr;    /* FLAG_TRUNCATED: even this is not its beginning */
+	char link[HEAD_LINK_BYTES]; /* the first bytes that the other record holds */
+	char text[HEAD_BYTES];      /* what comes before; NUL behind it */
 };
 
 struct args_event {
@@ -688,6 +700,7 @@ struct meta {
 #ifdef __bpf__
 #define RECORD_SIZE(type) _Static_assert(sizeof(type) == RECORD_BYTES, #type " fills a slot")
 RECORD_SIZE(struct exec_event);
+RECORD_SIZE(struct head_event);
 RECORD_SIZE(struct args_event);
 RECORD_SIZE(struct exit_event);
 RECORD_SIZE(struct file_event);

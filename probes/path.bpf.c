@@ -65,8 +65,11 @@ static __always_inline void path_close(struct path_walk *walk, int done)
 		walk->text[PATH_SPAN - 2] = '/';
 	}
 	walk->length = PATH_SPAN - 1 - walk->offset;
+	walk->head = 0;
+	walk->cut = walk->flags & FLAG_TRUNCATED;
 	if (walk->length > PATH_BYTES - 1) {
-		walk->offset += walk->length - (PATH_BYTES - 1);
+		walk->head = walk->length - (PATH_BYTES - 1);
+		walk->offset += walk->head;
 		walk->length = PATH_BYTES - 1;
 		walk->flags |= FLAG_TRUNCATED;
 	}
@@ -115,6 +118,44 @@ __noinline int path_join(__u64 dentry_address, __u64 mount_address)
 	walk->mount = (void *)mount_address;
 	walk->flags = 0;
 	return path_climb(walk);
+}
+
+__noinline int path_given(__u32 flags)
+{
+	struct path_walk *walk = path_walk_current();
+
+	if (!walk)
+		return FLAG_UNREADABLE;
+	walk->flags = flags;
+	path_close(walk, 1);
+	return walk->flags;
+}
+
+__noinline int head_submit(void)
+{
+	struct task_struct *task = bpf_get_current_task_btf();
+	struct task_state *state = task_watched(task);
+	__u32 workload = state ? state->workload : 0;
+	struct path_walk *walk = path_walk_current();
+	struct head_event *event;
+	__u32 length;
+
+	if (!walk || !walk->head)
+		return 0;
+	event = record_reserve(workload);
+	if (!event)
+		return 0;
+	record_header(&event->hdr, EVENT_HEAD, task, workload, ROLE_MAIN);
+	event->hdr.flags = walk->cut;
+	length = walk->head & (HEAD_BYTES - 1);
+	barrier_var(length); /* the compiler knows the bounds, the verifier forgets them */
+	if (bpf_probe_read_kernel(event->link, HEAD_LINK_BYTES,
+				  &walk->text[walk->offset & (PATH_SPAN - 1)]) ||
+	    bpf_probe_read_kernel(event->text, length & (HEAD_BYTES - 1),
+				  &walk->text[(walk->offset - length) & (PATH_SPAN - 1)]))
+		event->hdr.flags |= FLAG_UNREADABLE;
+	record_submit(&event->hdr, 0);
+	return 0;
 }
 
 char LICENSE[] SEC("license") = "Dual MIT/GPL";

@@ -15,6 +15,8 @@ struct path_walk {
 	__u32 offset; /* of the first byte written, counting down from PATH_SPAN - 1 */
 	__u32 flags;
 	__u64 length;
+	__u32 head;               /* bytes before `offset` that belong to the path, too */
+	__u32 cut;                /* whether even more comes before those */
 	char text[2 * PATH_SPAN]; /* the upper half is slack for masked writes */
 };
 
@@ -41,8 +43,15 @@ extern int path_build(__u64 file_address);
  */
 extern int path_join(__u64 dentry_address, __u64 mount_address);
 
+/* The same of a name that stands there from `offset` on and is relative to nothing. */
+extern int path_given(__u32 flags);
+
+/* Tells the beginning of a path whose end `path_take` wrote. */
+extern int head_submit(void);
+
 /* Writes this CPU's walk, at most PATH_BYTES - 1 bytes, to `out`, which is clear, so that a NUL
- * ends it. What does not fit loses its beginning, never its end. Returns event flags.
+ * ends it. What does not fit loses its beginning, never its end, and `path_tell` tells it. Returns
+ * event flags.
  */
 static __always_inline __u16 path_take(char *out, __u16 flags)
 {
@@ -59,9 +68,18 @@ static __always_inline __u16 path_take(char *out, __u16 flags)
 	return flags;
 }
 
+static __always_inline void path_tell(__u16 flags)
+{
+	if (flags & FLAG_TRUNCATED)
+		head_submit();
+}
+
 static __always_inline __u16 path_write(char *out, struct file *file)
 {
-	return path_take(out, path_build((__u64)file));
+	__u16 flags = path_take(out, path_build((__u64)file));
+
+	path_tell(flags);
+	return flags;
 }
 
 /* The open file behind a descriptor of the running task, or NULL. Plain loads where the verifier

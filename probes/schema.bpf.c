@@ -31,6 +31,7 @@ struct schema {
 	enum mode_flag mode_flag;
 	struct exec_event exec_event;
 	struct args_event args_event;
+	struct head_event head_event;
 	struct exit_event exit_event;
 	struct file_event file_event;
 	struct mapping_event mapping_event;
