@@ -65,7 +65,7 @@ def test_a_program_with_a_long_path_is_told_whole(eyes: Eyes, tmp_path: Path) ->
     shutil.copy("/bin/true", program)
     program.chmod(program.stat().st_mode | stat.S_IXUSR)
     (told,) = (s for s in eyes.do("execs", 1, program).sightings if s.kind == "exec")
-    assert (told.item, told.marks) == (str(program), set())
+    assert (told.item, told.marks) == (str(program), frozenset())
 
 
 def test_a_library_with_a_long_path_is_told_whole(eyes: Eyes, tmp_path: Path) -> None:
