@@ -164,7 +164,8 @@ int on_egress(struct __sk_buff *skb)
 		return PASS;
 	}
 	names_look(skb, sk);
-	if (containment_level(socket->workload) >= CONTAIN_NETWORK) {
+	if (containment_level(socket->workload) >= CONTAIN_NETWORK ||
+	    upload_refused(socket->workload, peer, skb->len)) {
 		total_add(socket->workload, COUNT_DENIED, 1);
 		return DROP;
 	}

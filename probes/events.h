@@ -10,7 +10,7 @@
 #define INFERWARD_EVENTS_H
 
 enum limit {
-	ABI_NUMBER = 2,
+	ABI_NUMBER = 3,
 	RECORD_BYTES = 248, /* a ring slot is 256: 8 of the kernel's own header first */
 	PATH_BYTES = 144,
 	HEAD_BYTES = 128, /* PATH_SPAN of path.bpf.h fits into both */
@@ -35,6 +35,9 @@ enum limit {
 	GAP_BUCKETS = 32,      /* by powers of two */
 	WAIT_BUCKETS = 112,    /* four for each power of two */
 	STACK_FRAMES = 21,
+	ACTS_MAX =
+		16, /* of a contained workload, each of another process, before all of it stops */
+	UNLIMITED_BYTES = 0,    /* a budget of nothing is a containment */
 	STACKS_PER_SECOND = 64, /* of one workload: a storm of new files is no storm of stacks */
 };
 
@@ -289,7 +292,9 @@ enum route_hash {
 
 enum containment_level {
 	CONTAIN_NONE = 0,
-	CONTAIN_NETWORK = 1, /* nothing new leaves: connect, datagram, own sockets */
+	CONTAIN_NETWORK = 1, /* nothing new leaves: connect, datagram, own sockets; acts are denied,
+			      * or who does one is stopped after it: acts.bpf.c
+			      */
 	CONTAIN_FREEZE = 2,  /* and every thread stops at its next call */
 };
 
@@ -563,7 +568,19 @@ struct seen_key {
 struct containment {    /* per workload id; the only thing response writes in the kernel */
 	__u64 until_ns; /* CLOCK_MONOTONIC; 0: no end */
 	__u32 level;
-	__u32 reserved;
+	__u32 acts; /* that the kernel stopped a process after: from ACTS_MAX on, every thread stops */
+};
+
+struct upload_budget {   /* per workload id; written by response, as above */
+	__u64 until_ns;  /* CLOCK_MONOTONIC; 0: no end */
+	__u64 window_ns; /* after which the count begins anew; 0: nothing is limited */
+	__u64 limit_bytes[PEER_CLASS_MAX]; /* UNLIMITED_BYTES: as much as it likes */
+};
+
+struct upload_spent { /* per workload id and peer_class */
+	__u64 start_ns;
+	__u64 bytes;   /* let through since then */
+	__u64 refused; /* bytes, since the budget began */
 };
 
 struct workload_mode { /* per workload id; the agent writes the flags */

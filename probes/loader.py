@@ -47,6 +47,8 @@ MAPS: Final = (
     "clients",
     "submitted",
     "contained",
+    "budgets",
+    "spent",
     "modes",
     "sockets",
     "meta",
@@ -96,7 +98,7 @@ def digest(path: Path) -> bytes:
 
 
 def is_guard(program: str) -> bool:
-    """Whether a program denies before the act: those of guard.bpf.c, on LSM hooks."""
+    """Whether a program denies before the act: those on LSM hooks, `guard*.bpf.c`."""
     return program.startswith("guard_")
 
 
@@ -304,6 +306,7 @@ def _opened(path: Path, wanted: set[str]) -> libbpf.Object:
         ("ephemeral_low", low),
         ("ephemeral_high", high),
         ("route_factor", factor),
+        ("acts_denied", int(any(map(is_guard, wanted)))),
     ):
         offset, size = types.variable(".rodata", name)
         settings[offset : offset + size] = list(value.to_bytes(size, "little"))

@@ -158,6 +158,21 @@ struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
 	__uint(max_entries, MAX_WORKLOADS);
 	__type(key, __u32);
+	__type(value, struct upload_budget);
+} budgets __weak SEC(".maps");
+
+/* Row by row: one workload's classes lie together. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, MAX_WORKLOADS *PEER_CLASS_MAX);
+	__type(key, __u32);
+	__type(value, struct upload_spent);
+} spent __weak SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, MAX_WORKLOADS);
+	__type(key, __u32);
 	__type(value, struct workload_mode);
 } modes __weak SEC(".maps");
 

@@ -167,8 +167,10 @@ int BPF_PROG(on_exec, struct task_struct *task, pid_t old_pid, struct linux_binp
 	}
 	exec_submit(task, bprm, workload, role);
 	args_submit(workload, role);
-	if (state)
+	if (state) {
 		rights_changed(PRIVILEGE_EXEC);
+		act_done(workload);
+	}
 	return 0;
 }
 

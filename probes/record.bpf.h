@@ -121,6 +121,8 @@ static __always_inline __u32 containment_level(__u32 workload)
 		return CONTAIN_NONE;
 	if (containment->until_ns && bpf_ktime_get_ns() > containment->until_ns)
 		return CONTAIN_NONE;
+	if (containment->acts >= ACTS_MAX)
+		return CONTAIN_FREEZE;
 	return containment->level;
 }
 

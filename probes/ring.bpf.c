@@ -9,33 +9,11 @@
  */
 #include "compat.bpf.h"
 #include "file_classes.bpf.h"
+#include "ring.bpf.h"
 
 #define REQ_CQE_SKIP_BIT (1ULL << 6)   /* REQ_F_CQE_SKIP: success is not posted, so not completed */
 #define SPLICE_FD_FIXED_BIT (1U << 31) /* SPLICE_F_FD_IN_FIXED */
 #define NAME_WORDS (PATH_BYTES / 8)
-
-enum ring_operation {
-	RING_READV = 1,
-	RING_WRITEV = 2,
-	RING_READ_FIXED = 4,
-	RING_WRITE_FIXED = 5,
-	RING_SENDMSG = 9,
-	RING_RECVMSG = 10,
-	RING_ACCEPT = 13,
-	RING_CONNECT = 16,
-	RING_OPENAT = 18,
-	RING_READ = 22,
-	RING_WRITE = 23,
-	RING_SEND = 26,
-	RING_RECV = 27,
-	RING_OPENAT2 = 28,
-	RING_SPLICE = 30,
-	RING_SOCKET = 45,
-	RING_SEND_ZC = 47,
-	RING_SENDMSG_ZC = 48,
-	RING_BIND = 56,
-	RING_LISTEN = 57,
-};
 
 static __always_inline struct task_state *ring_state(struct task_struct *task)
 {
@@ -167,6 +145,8 @@ static __always_inline int request_submitted(struct io_kiocb *req)
 	if (is_open(operation) && open_is_hidden(req))
 		name_opened((__u64)req);
 	ring_changed(number_of(req), operation);
+	if (containment_level(state->workload) != CONTAIN_NONE)
+		act_asked(number_of(req), operation, is_open(operation) && open_is_hidden(req));
 	return 0;
 }
 
@@ -248,6 +228,9 @@ int BPF_PROG(on_ring_complete, void *ring, void *request)
 	}
 	if (!state)
 		return 0;
+	if (result >= 0 && !(is_open(operation) && open_is_hidden(req)) &&
+	    containment_level(state->workload) != CONTAIN_NONE)
+		act_completed((__u64)BPF_CORE_READ(req, file), operation, result);
 	switch (operation) {
 	case RING_OPENAT:
 	case RING_OPENAT2:

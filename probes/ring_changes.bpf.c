@@ -5,20 +5,10 @@
  */
 #include "changes.bpf.h"
 #include "compat.bpf.h"
+#include "ring.bpf.h"
 #include "subjects.bpf.h"
 
 #define REQ_FIXED_FILE_BIT 1 /* REQ_F_FIXED_FILE */
-
-enum ring_change {
-	RING_RENAMEAT = 35,
-	RING_UNLINKAT = 36,
-	RING_MKDIRAT = 37,
-	RING_SYMLINKAT = 38,
-	RING_LINKAT = 39,
-	RING_FSETXATTR = 41,
-	RING_SETXATTR = 42,
-	RING_FTRUNCATE = 55,
-};
 
 static __noinline void two_names(struct change *change, __u64 request, __u32 operation)
 {

@@ -8,6 +8,7 @@
 #include "compat.bpf.h"
 #include "path.bpf.h"
 #include "signals.bpf.h"
+#include "subjects.bpf.h"
 
 #define SEND_SIG_PRIV_VALUE 1 /* include/linux/sched/signal.h */
 #define SI_USER_CODE 0
@@ -15,6 +16,7 @@
 #define SI_TKILL_CODE (-6)
 #define SIGKILL_NUMBER 9
 #define SIGCHLD_NUMBER 17
+#define SIGCONT_NUMBER 18
 /* SIGHUP, SIGINT, SIGQUIT, SIGILL, SIGTRAP, SIGABRT, SIGBUS, SIGFPE, SIGKILL, SIGUSR1, SIGSEGV,
  * SIGUSR2, SIGPIPE, SIGALRM, SIGTERM, SIGSYS
  */
@@ -92,6 +94,9 @@ int BPF_PROG(on_signal, int signal, struct kernel_siginfo *info, struct task_str
 		sender_note(target, to, signal);
 	if (sender && from != to)
 		signal_submit(sender, target, to, signal, result);
+	/* Among its own: to continue what was stopped for its act would undo that. */
+	if (sender && (from != to || signal == SIGCONT_NUMBER))
+		act_done(from);
 	return 0;
 }
 

@@ -37,5 +37,14 @@ extern int namespaces_entered(__u32 fd, __u64 flags);
 extern int namespaces_born(__u64 nsproxy_address, __u64 user);
 extern int stack_submit(__u64 stack_pointer);
 extern int stack_connecting(void);
+extern int upload_refused(__u32 workload, __u32 peer, __u32 bytes);
+extern int thread_stop(void);
+extern int act_done(__u32 workload);
+extern int act_called(__u64 registers, __u32 number, __s64 result);
+extern int act_open_called(__u64 registers, __u32 number, __u32 fd);
+extern int act_opened(__u32 fd, __u64 flags);
+extern int act_on_socket(__u64 file_address, __u32 act);
+extern int act_asked(__u64 request, __u32 operation, __u32 hidden);
+extern int act_completed(__u64 file_address, __u32 operation, __u32 result);
 
 #endif

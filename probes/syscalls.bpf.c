@@ -7,6 +7,7 @@
  * Linux 5.11 or later (task storage in tracing programs).
  */
 #include "record.bpf.h"
+#include "acts.bpf.h"
 #include "foreign.bpf.h"
 #include "grams.bpf.h"
 #include "file_classes.bpf.h"
@@ -17,7 +18,6 @@
 #define READ_IMPLIES_EXEC_BIT 0x0400000
 #define MAP_ANONYMOUS_BIT 0x20
 #define RT_SIGRETURN_NUMBER 15
-#define SIGSTOP_NUMBER 19
 #define SHMGET_NUMBER 29
 #define UNSHARE_NUMBER 272
 #define EXECVE_NUMBER 59
@@ -264,12 +264,35 @@ static __noinline void call_foreign(struct task_struct *task, struct task_state 
 		call_dispatch(task, state, native, ret, number);
 }
 
+/* The verifier lets no pointer that it knows into another file's function. */
+static __always_inline __u64 place_of(struct pt_regs *regs)
+{
+	__u64 number = 0;
+
+	bpf_probe_read_kernel(&number, sizeof(number), &regs);
+	return number;
+}
+
+/* Frozen: stopped. Contained: stopped if the call was an act, also through another entry. */
+static __noinline int contained_called(struct task_struct *task, struct pt_regs *regs, long ret,
+				       __u32 number, __u32 level)
+{
+	struct pt_regs *native;
+
+	if (level >= CONTAIN_FREEZE)
+		return thread_stop();
+	if (number != SYSCALL_FOREIGN)
+		return act_called(place_of(regs), number, ret);
+	native = foreign_registers(task, regs);
+	return native ? act_called(place_of(native), native->orig_ax, ret) : 0;
+}
+
 SEC("tp_btf/sys_exit")
 int BPF_PROG(on_sys_exit, struct pt_regs *regs, long ret)
 {
 	struct task_struct *task = bpf_get_current_task_btf();
 	struct task_state *state = task_watched(task);
-	__u32 number;
+	__u32 number, level;
 
 	if (!state) {
 		if (call_opens(task, regs) && ret >= 0)
@@ -288,12 +311,9 @@ int BPF_PROG(on_sys_exit, struct pt_regs *regs, long ret)
 	if (state->due)
 		stack_submit(regs->sp);
 
-	if (containment_level(state->workload) >= CONTAIN_FREEZE) {
-		if (bpf_send_signal(SIGSTOP_NUMBER))
-			loss_count(state->workload, LOSS_STOP_FAILED);
-		else
-			total_add(state->workload, COUNT_STOPPED, 1);
-	}
+	level = containment_level(state->workload);
+	if (level != CONTAIN_NONE)
+		contained_called(task, regs, ret, number, level);
 	return 0;
 }
 

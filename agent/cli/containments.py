@@ -1,5 +1,6 @@
 """Acting and undoing by hand; with the daemon dead, through the journal and the pinned maps."""
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any, Final
 
@@ -25,7 +26,8 @@ def contain(
     level: Annotated[
         str,
         typer.Option(
-            help="contain: no new connections; freeze: also stop every thread; kill: end them."
+            help="limit: an upload budget; contain: no new connections; freeze: also stop every "
+            "thread; kill: end them."
         ),
     ],
     reason: Annotated[str, typer.Option(metavar="TEXT", help="Why; kept in the journal.")],
@@ -39,24 +41,40 @@ def contain(
     evidence: Annotated[
         bool, typer.Option("--evidence", help="With kill: freeze, collect evidence, then kill.")
     ] = False,
+    public_mib: Annotated[
+        float | None,
+        typer.Option(
+            min=0.001, help="With limit: MiB an hour to public addresses, instead of [upload]."
+        ),
+    ] = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Say what would be done, and do nothing.")
+    ] = False,
     config: ConfigFile = None,
     as_json: AsJson = False,
 ) -> None:
-    """Contain, freeze or kill a workload.
+    """Limit, contain, freeze or kill a workload.
 
     Every process of it, and those it will start. Works with the agent stopped, too.
     """
     from agent.cli.times import span_s
     from agent.config import load
 
-    if level not in {"contain", "freeze", "kill"}:
-        raise typer.BadParameter("must be contain, freeze or kill", param_hint="--level")
+    if level not in {"limit", "contain", "freeze", "kill"}:
+        raise typer.BadParameter("must be limit, contain, freeze or kill", param_hint="--level")
+    if public_mib is not None and level != "limit":
+        raise typer.BadParameter("goes with --level limit", param_hint="--public-mib")
     if evidence and level != "kill":
         raise typer.BadParameter("goes with --level kill", param_hint="--evidence")
     settings = load(config)
+    if dry_run:
+        emit(*_rehearse(settings, target, level, force), as_json=as_json)
+        return
     for_s = settings.response.contain_for_s if for_ is None else span_s(for_)
     args: dict[str, Any] = {"target": target, "level": level, "for_s": for_s, "reason": reason}
     args |= {"who": _operator(), "force": force}
+    if level == "limit":
+        args["upload"] = _limits(settings, target, public_mib)
     if evidence:
         _preserve(settings, _contain(settings, args | {"level": "freeze"}))
     done = _contain(settings, args)
@@ -90,7 +108,11 @@ def containments(*, config: ConfigFile = None, as_json: AsJson = False) -> None:
     from agent.config import load
     from agent.render.lists import containment_table
 
-    rows = [one.as_json() for one in _here(load(config)).live()]
+    here = _here(load(config))
+    rows = [
+        one.as_json() | {"sent": {name: asdict(sent) for name, sent in here.sent(one).items()}}
+        for one in here.live()
+    ]
     emit(rows, "" if as_json else containment_table(rows, colour=colour()), as_json=as_json)
 
 
@@ -106,8 +128,32 @@ def _contain(settings: Any, args: dict[str, Any]) -> dict[str, Any]:  # noqa: AN
         target = workloads.find(settings.paths.run, args["target"])
         step = Step.from_label(args["level"])
         facts = {name: args[name] for name in ("for_s", "reason", "who", "force")}
+        facts["upload_bytes"] = args.get("upload")
         done = _here(settings).contain(target, step, **facts).as_json()
     return done
+
+
+def _limits(settings: Any, target: str, public_mib: float | None) -> dict[str, int]:  # noqa: ANN401
+    from agent.response.limits import MIB, upload_limits
+
+    limits = upload_limits(settings, target)
+    if public_mib is not None:
+        limits["public"] = int(public_mib * MIB)
+    return limits
+
+
+def _rehearse(settings: Any, target: str, level: str, force: bool) -> tuple[dict[str, Any], str]:  # noqa: ANN401
+    """Return what a step would do, as facts and in words; nobody has to be asked for it."""
+    from agent.response import workloads
+    from agent.response.containment import Step
+
+    found = workloads.find(settings.paths.run, target)
+    would = _here(settings).rehearse(found, Step.from_label(level), force=force).as_json()
+    if would["refused"]:
+        return would, f"Nothing would be done. {would['refused']}"
+    pids = ", ".join(map(str, would["processes"])) or "none"
+    where = f"; cgroup {would['cgroup']}" if would["cgroup"] else ""
+    return would, f"{target}: {level} would reach these processes: {pids}{where}. Nothing was done."
 
 
 def _preserve(settings: Any, held: dict[str, Any]) -> None:  # noqa: ANN401

@@ -10,7 +10,16 @@ from pathlib import Path
 from typing import Any, Final
 
 from agent.config.positions import KeyPath, positions
-from agent.config.schema import SECTIONS, Learning, Match, Origin, Paths, Settings, Workload
+from agent.config.schema import (
+    SECTIONS,
+    Learning,
+    Match,
+    Origin,
+    Paths,
+    Settings,
+    Upload,
+    Workload,
+)
 from agent.errors import ConfigError
 
 DEFAULT_FILE: Final = Path("/etc/inferward/agent.toml")
@@ -105,20 +114,19 @@ class _Reading:
             SettingsError: Any file had a mistake.
         """
         sections = {name: kind(**self.tables[name]) for name, kind in SECTIONS.items()}
-        workloads = tuple(
-            self._workload(table, sections["learning"]) for table, _ in self.workloads
-        )
+        workloads = tuple(self._workload(table, sections) for table, _ in self.workloads)
         self._across(workloads)
         if self.problems:
             raise SettingsError(self.problems, sections["paths"])
         return Settings(**sections, workload=workloads, origins=self.origins)
 
-    def _workload(self, table: dict[str, Any], learning: Any) -> Workload:  # noqa: ANN401  (a section of SECTIONS)
+    def _workload(self, table: dict[str, Any], sections: dict[str, Any]) -> Workload:
         own = dict(table)
         match = Match(**own.pop("match", {}))
-        overrides = own.pop("learning", None)
-        merged = None if overrides is None else dataclasses.replace(learning, **overrides)
-        return Workload(**own, match=match, learning=merged)
+        for name in ("learning", "upload"):
+            if (overrides := own.pop(name, None)) is not None:
+                own[name] = dataclasses.replace(sections[name], **overrides)
+        return Workload(**own, match=match)
 
     def _across(self, workloads: tuple[Workload, ...]) -> None:
         """Check what no key alone can tell."""
@@ -200,7 +208,9 @@ class _File:
             return {}
         good: dict[str, Any] = {}
         fields = {field.name: field for field in dataclasses.fields(kind)}
-        nested = {"match": Match, "learning": Learning} if kind is Workload else {}
+        nested = (
+            {"match": Match, "learning": Learning, "upload": Upload} if kind is Workload else {}
+        )
         for name, entry in value.items():
             here, dotted = (*path, name), f"{place}.{name}"
             if name not in fields:

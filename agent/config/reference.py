@@ -7,7 +7,7 @@ import dataclasses
 from collections.abc import Iterator
 from pathlib import Path
 
-from agent.config.schema import SECTIONS, Learning, Match, Workload
+from agent.config.schema import SECTIONS, Learning, Match, Upload, Workload
 
 _HEAD = """\
 # Inferward: every key with its default. Each table may also stand in agent.d/*.toml
@@ -57,10 +57,12 @@ def _workload() -> Iterator[str]:
         yield f"#   {field.name}: {field.metadata['words']}"
     yield _line('respond = "freeze"', "instead of agent.respond")
     yield _line("false_alarms_per_month = 1.0", "instead of the budget's")
-    learning = ", ".join(
-        f"{field.name} = {as_toml(field.default)}" for field in dataclasses.fields(Learning)
-    )
-    yield _line(f"learning = {{ {learning} }}", "instead of [learning]; missing keys as there")
+    yield _line("dry_run = true", "instead of response.dry_run")
+    for name, kind in (("upload", Upload), ("learning", Learning)):
+        keys = ", ".join(
+            f"{field.name} = {as_toml(field.default)}" for field in dataclasses.fields(kind)
+        )
+        yield _line(f"{name} = {{ {keys} }}", f"instead of [{name}]; missing keys as there")
 
 
 def _line(code: str, words: str) -> str:

@@ -15,7 +15,7 @@ from agent.config import checks
 from agent.config.checks import Check
 from agent.log import LEVELS
 
-RESPONSES: Final = ("observe", "alert", "contain", "freeze", "kill")
+RESPONSES: Final = ("observe", "alert", "limit", "contain", "freeze", "kill")
 """The response ladder, lowest step first."""
 
 _HOUR_S: Final = 3600.0
@@ -44,7 +44,7 @@ class Agent:
     respond: str = key(
         "alert",
         checks.choice(*RESPONSES),
-        "observe | alert | contain | freeze | kill: the highest step taken without being asked",
+        "observe | alert | limit | contain | freeze | kill: the highest step taken unasked",
     )
     log_level: str = key("info", checks.choice(*LEVELS), "debug | info | warning | error")
 
@@ -108,6 +108,26 @@ class Response:
         default=True,
         check=checks.flag,
         words="freeze, collect evidence for at most a minute, then kill",
+    )
+    dry_run: bool = key(
+        default=False,
+        check=checks.flag,
+        words="tell what would be done, and do nothing",
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Upload:
+    """What a limited workload may send in an hour on connections of its own; replies are free."""
+
+    public_mib_per_hour: float = key(
+        64.0, checks.number(0.001, 1e9), "MiB to public addresses, headers included"
+    )
+    private_mib_per_hour: float = key(
+        1024.0, checks.number(0.001, 1e9), "to private, link-local and multicast ones, of each kind"
+    )
+    metadata_mib_per_hour: float = key(
+        1.0, checks.number(0.001, 1e9), "to the cloud's metadata service"
     )
 
 
@@ -206,6 +226,10 @@ class Workload:
     false_alarms_per_month: float | None = key(
         None, checks.number(0.001, 10_000.0), "instead of the budget's"
     )
+    dry_run: bool | None = key(None, checks.flag, "instead of response.dry_run")
+    upload: Upload | None = field(
+        default=None, metadata={"words": "instead of [upload]; missing keys as there"}
+    )
     learning: Learning | None = field(
         default=None, metadata={"words": "instead of [learning]; missing keys as there"}
     )
@@ -236,6 +260,7 @@ class Settings:
     learning: Learning = Learning()
     budget: Budget = Budget()
     response: Response = Response()
+    upload: Upload = Upload()
     models: Models = Models()
     store: Store = Store()
     ship: Ship = Ship()
@@ -261,6 +286,7 @@ SECTIONS: Final = {
     "learning": Learning,
     "budget": Budget,
     "response": Response,
+    "upload": Upload,
     "models": Models,
     "store": Store,
     "ship": Ship,

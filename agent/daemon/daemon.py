@@ -175,9 +175,8 @@ class Daemon:
         every(LOOK_S, self.health.integrity.look)
         every(GPU_S, self.devices.tick)
         every(LOOK_APPROVED_S, self.approved.tick)
-        if self.sensor.tier == "guard":
-            mark_secrets(self.sensor)
-            every(MARK_S, lambda _: mark_secrets(self.sensor))
+        mark_secrets(self.sensor)
+        every(MARK_S, lambda _: mark_secrets(self.sensor))
         self.operator.load()
         every(TICK_S, self.operator.tick)
         every(TICK_S, self.symbols.tick)

@@ -118,9 +118,12 @@ class Handlers:
         for_s = float(arguments["for_s"]) if arguments.get("for_s") else None
         reason, force = str(arguments["reason"]), bool(arguments.get("force"))
         who = str(arguments.get("who") or "operator")
+        limits = {str(name): int(value) for name, value in arguments.get("upload", {}).items()}
         containments = self._daemon.containments
         job = self._daemon.hands.submit(
-            lambda: containments.contain(watcher.target(), step, for_s, reason, who, force=force)
+            lambda: containments.contain(
+                watcher.target(), step, for_s, reason, who, force=force, upload_bytes=limits
+            )
         )
         return dict(job.result(30.0).as_json())
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any, Final
 
 from agent.config.schema import Settings
@@ -10,7 +10,9 @@ from agent.errors import AgentError
 from agent.log import log
 from agent.response.containment import Containment, Step, Target
 from agent.response.containments import Containments
+from agent.response.limits import upload_limits
 from agent.response.policy import Decision
+from agent.response.rehearsal import Rehearsal
 
 _MS: Final = 1_000_000
 _WHO: Final = "agent"
@@ -68,6 +70,38 @@ class Action:
         }
 
 
+@dataclass(slots=True)
+class Rehearsed:
+    """A step that is shown and not taken; see `Action`."""
+
+    decision: Decision
+    verdict: str
+    future: "Future[Rehearsal]"
+    then: list[Callable[[], None]] = field(default_factory=list)
+
+    def told(self) -> dict[str, Any]:
+        """The `response` part of a verdict."""
+        plain: dict[str, Any] = {
+            "action": self.decision.step.label,
+            "state": "would",
+            "containment": "",
+            "undo": "",
+            "wanted": self.decision.wanted.label,
+            "reason": self.decision.reason or "a dry run: nothing was done",
+        }
+        if not self.future.done():
+            return plain
+        error = self.future.exception()
+        if error is not None:
+            return plain | {"reason": str(error)}
+        return plain | {"would": self.future.result().as_json()}
+
+    def finish(self) -> None:
+        """Run what waits for it; in the loop."""
+        for act in self.then:
+            act()
+
+
 def unanswered(decision: Decision) -> dict[str, Any]:
     """The `response` part of a verdict that only tells."""
     return {
@@ -108,6 +142,7 @@ class Hands:
 
     def reconfigure(self, settings: Settings) -> None:
         """Contain for another span, and with or without evidence, from now on."""
+        self._settings = settings
         self._for_s = settings.response.contain_for_s
         self._preserves = settings.response.evidence_before_kill
 
@@ -120,6 +155,11 @@ class Hands:
         """The highest step in force or under way; answers at once."""
         live = (one.step for one in self.live if one.target.workload_id == workload_id)
         return max(*live, self._pending.get(workload_id, Step.OBSERVE), Step.OBSERVE)
+
+    def sent(self, one: Containment) -> dict[str, Any]:
+        """What a limited workload has sent against its budgets, by class of peer."""
+        found = self.containments.sent(one)
+        return {name: asdict(sent) for name, sent in found.items()}
 
     def begin(
         self, target: Target, decision: Decision, since_ns: int, verdict: str, summary: str
@@ -135,6 +175,13 @@ class Hands:
         action = Action(decision, since_ns, verdict, future)
         future.add_done_callback(lambda _: self._post(lambda: self._done(target, action)))
         return action
+
+    def rehearse(self, target: Target, decision: Decision, verdict: str) -> Rehearsed:
+        """Find out soon what a step would do; returns at once."""
+        future = self._worker.submit(self.containments.rehearse, target, decision.step)
+        rehearsed = Rehearsed(decision, verdict, future)
+        future.add_done_callback(lambda _: self._post(rehearsed.finish))
+        return rehearsed
 
     def _done(self, target: Target, action: Action) -> None:
         self._pending.pop(target.workload_id, None)
@@ -166,7 +213,10 @@ class Hands:
 
     def _contain(self, target: Target, step: Step, reason: str) -> Containment:
         try:
-            return self.containments.contain(target, step, self._for_s, reason, _WHO)
+            limits = upload_limits(self._settings, target.workload)
+            return self.containments.contain(
+                target, step, self._for_s, reason, _WHO, upload_bytes=limits
+            )
         except AgentError as error:
             log.error("response.failed", workload=target.workload, step=step.label, why=error)
             raise

@@ -1,4 +1,4 @@
-"""Tells the kernel where this host keeps secrets; tier guard keeps the contained from them."""
+"""Tells the kernel where this host keeps secrets, which the contained may not open."""
 
 import pwd
 from pathlib import Path

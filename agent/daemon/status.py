@@ -67,7 +67,10 @@ class Status:
                 "step": daemon.health.step,
             },
             "outbox": _shipping(daemon),
-            "containments": [one.as_json() | {"id": one.id} for one in daemon.hands.live],
+            "containments": [
+                one.as_json() | {"id": one.id, "sent": daemon.hands.sent(one)}
+                for one in daemon.hands.live
+            ],
             "gpu": daemon.devices.status(),
             "models": daemon.approved.status(),
             "control": {"garbage": daemon.control.garbage, "refused": daemon.control.refused},

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from agent.config.schema import Settings
-from agent.daemon.hands import Action, Hands, unanswered
+from agent.daemon.hands import Action, Hands, Rehearsed, unanswered
 from agent.daemon.images import Images
 from agent.daemon.items import item_of
 from agent.daemon.lineage import Lineage
@@ -82,7 +82,7 @@ class Watcher:
     tolerated: set[int] = field(default_factory=set)
     last: dict[str, Any] = field(default_factory=dict)
     released_ns: int = 0
-    action: Action | None = None
+    action: Action | Rehearsed | None = None
     assessment: Assessment | None = None
     _roles: dict[int, str] = field(default_factory=dict)
     _models: set[str] = field(default_factory=set)
@@ -96,6 +96,12 @@ class Watcher:
         """The highest step the operator allows here."""
         rules = (w.respond for w in self.settings.workload if w.name == self.found.name)
         return Step.from_label(next((r for r in rules if r), self.settings.agent.respond))
+
+    @property
+    def dry_run(self) -> bool:
+        """Whether steps are shown and not taken here."""
+        rules = (w.dry_run for w in self.settings.workload if w.name == self.found.name)
+        return next((r for r in rules if r is not None), self.settings.response.dry_run)
 
     def see(self, sightings: Iterable[Sighting], role_of: Callable[[int], str]) -> None:
         """Take in what the kernel just told, and act at once where it is grave."""
@@ -186,16 +192,20 @@ class Watcher:
                 breaker_open=self.hands.breaker_open,
             )
         )
-        if decision.step >= Step.CONTAIN and self._was_released(assessment):
+        if decision.step >= Step.LIMIT and self._was_released(assessment):
             known = "an operator released the workload after the same"
             return Decision(Step.ALERT, decision.wanted, known)
-        if decision.step < Step.CONTAIN or self.hands.standing(self.found.id) >= decision.step:
+        if decision.step < Step.LIMIT or self.hands.standing(self.found.id) >= decision.step:
+            return decision
+        verdict = self.origin.id(self.start_ns)
+        if self.dry_run:
+            self.action = self.hands.rehearse(self.target(), decision, verdict)
             return decision
         self._grave = [*self._grave, *assessment.novel][-RECENT:]
         first = trigger(assessment.novel)
         since_ns = first.time_ns if first else self.start_ns
         self.action = self.hands.begin(
-            self.target(), decision, since_ns, self.origin.id(self.start_ns), assessment.summary
+            self.target(), decision, since_ns, verdict, assessment.summary
         )
         return decision
 

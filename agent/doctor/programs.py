@@ -86,7 +86,10 @@ def tier(capabilities: Sequence[Capability], lsm: str | None) -> Finding:
         lsm: /sys/kernel/security/lsm, the order of security modules; None where unreadable.
     """
     tried = [c for c in capabilities if c.hook.startswith("lsm")]
-    trace = "trace: observation; containment by cgroup BPF, freeze and signals"
+    trace = (
+        "trace: observation; containment by cgroup BPF, freeze and signals; "
+        "who acts against it is stopped after the act"
+    )
     if not tried:
         return Finding("tier", State.OK, f"{trace}; this build has no LSM programs")
     refused = [c for c in tried if not c.works]

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from agent.render.amounts import amount, moment
+from agent.render.amounts import amount, moment, size
 from agent.render.inert import inert_values
 from agent.render.table import table
 
@@ -19,7 +19,7 @@ def containment_table(containments: Iterable[Row], *, colour: bool = False) -> s
             c["step"],
             c["state"],
             moment(c["begun_unix_ns"]),
-            c["reason"],
+            _budget(c) + c["reason"],
             c["undo"],
         )
         for c in containments
@@ -27,6 +27,17 @@ def containment_table(containments: Iterable[Row], *, colour: bool = False) -> s
     if not rows:
         return "Nothing is contained."
     return table(("id", "workload", "step", "state", "since", "why", "undo"), rows, colour=colour)
+
+
+def _budget(containment: Row) -> str:
+    """Write how much of each budget is spent, before the reason of a limit."""
+    parts = [
+        f"{name} {size(sent['spent_bytes'])} of {size(containment['upload_bytes'][name])} an hour"
+        + (f", {size(sent['refused_bytes'])} refused" if sent["refused_bytes"] else "")
+        for name, sent in (containment.get("sent") or {}).items()
+        if sent["spent_bytes"] or sent["refused_bytes"]
+    ]
+    return f"[{'; '.join(parts)}] " if parts else ""
 
 
 def findings_text(findings: Sequence[Row], *, colour: bool = False) -> str:

@@ -187,6 +187,13 @@ def _response(verdict: Verdict) -> Iterator[str]:
     yield f"{response.get('action') or 'nothing'}: {response.get('state') or 'not asked for'}"
     if response.get("reason"):
         yield f"why not {response.get('wanted', 'more')}: {response['reason']}"
+    if would := response.get("would"):
+        pids = ", ".join(map(str, would.get("processes", ()))) or "none"
+        yield f"would reach processes {pids}" + (
+            f"; cgroup {would['cgroup']}" if would.get("cgroup") else ""
+        )
+        if would.get("refused"):
+            yield f"would be refused: {would['refused']}"
     if response.get("frozen_ms") is not None:
         held = len(response.get("held", ()))
         yield f"frozen: {held} processes, {response['frozen_ms']:.1f} ms after the first record"

@@ -17,9 +17,10 @@ class Step(IntEnum):
 
     OBSERVE = 0
     ALERT = 1
-    CONTAIN = 2
-    FREEZE = 3
-    KILL = 4
+    LIMIT = 2
+    CONTAIN = 3
+    FREEZE = 4
+    KILL = 5
 
     @property
     def label(self) -> str:
@@ -101,14 +102,15 @@ class Containment:
     Attributes:
         id: Names it in `agent release`.
         target: The workload, with its roots at the time.
-        step: CONTAIN, FREEZE or KILL; it only rises.
+        step: LIMIT, CONTAIN, FREEZE or KILL; it only rises.
         reason: Why, for people.
         who: "agent", or the operator's name.
         boot: The kernel's boot id: a restart of the host ends every containment.
         begun_unix_ns: Wall clock, for people and the breaker.
         until_ns: CLOCK_MONOTONIC; 0 means until released.
-        planned: Whether the two that follow are known: once, before the first freeze.
+        planned: Whether the next is known: once, before the first step.
         stopped_before: Stopped by somebody else before us: never continued by us.
+        upload_bytes: Of a limit: what may be sent in an hour, by class of peer ("public").
         cgroup: The v2 cgroup frozen by us, below the mount; "" for none.
         state: How far it has come.
         kernel: Whether the kernel's switch was set.
@@ -129,6 +131,7 @@ class Containment:
     until_ns: int
     planned: bool = False
     stopped_before: tuple[ProcessId, ...] = ()
+    upload_bytes: Mapping[str, int] = field(default_factory=dict)
     cgroup: str = ""
     state: State = State.BEGUN
     kernel: bool = False
@@ -166,6 +169,7 @@ class Containment:
             reason=new.reason,
             who=new.who,
             until_ns=later(self.until_ns, new.until_ns),
+            upload_bytes=new.upload_bytes or self.upload_bytes,
             state=State.BEGUN,
             times={},
         )
@@ -196,6 +200,7 @@ class Containment:
             until_ns=plain["until_ns"],
             planned=plain.get("planned", False),
             stopped_before=_processes(plain["stopped_before"]),
+            upload_bytes=dict(plain.get("upload_bytes", {})),
             cgroup=plain.get("cgroup", ""),
             state=State(plain.get("state", State.BEGUN)),
             kernel=plain.get("kernel", False),

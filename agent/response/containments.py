@@ -29,7 +29,8 @@ from agent.response.guard import Guard
 from agent.response.journal import LOCK_WAIT_S
 from agent.response.ledger import Ledger
 from agent.response.processes import STOPPED_STATES, Process
-from agent.response.switch import ContainmentSwitch, NoSwitchError, Switched, SwitchError
+from agent.response.rehearsal import Rehearsal
+from agent.response.switch import ContainmentSwitch, NoSwitchError, Sent, Switched, SwitchError
 from agent.response.tree import Tree
 
 
@@ -71,40 +72,36 @@ class Containments:
         who: str,
         *,
         force: bool = False,
+        upload_bytes: Mapping[str, int] | None = None,
     ) -> Containment:
         """Take a step against a workload, and return when it is taken.
 
-        A workload has one containment at a time: a further call raises its
-        step, never lowers it, and prolongs it.
+        A workload has one at a time: a further call raises its step, and prolongs it.
 
         Args:
             target: The workload.
-            step: CONTAIN, FREEZE or KILL.
+            step: LIMIT, CONTAIN, FREEZE or KILL.
             for_s: Seconds until it ends by itself; None: when released.
             reason: For people.
             who: "agent", or the operator.
             force: Act although the breaker is open. No guard rail yields to it.
+            upload_bytes: For LIMIT: what may be sent in an hour, by class of peer.
 
         Raises:
             RefusedError: By a guard rail, by the breaker, or because `step` is none to take.
             JournalError: It cannot be recorded; nothing was done.
             SwitchError: The kernel refused, and without it this step is nothing.
         """
-        if step < Step.CONTAIN:
-            raise RefusedError(f"{step.label} is not something that is done to a workload")
-        if step is Step.CONTAIN and self._switch is None:
-            raise NoSwitchError
+        limits = self._checked(step, upload_bytes or {})
         with self._ledger.journal.locked():
             self._ledger.load()
             tree = Tree(target, self._switch)
             found = tree.processes()
             self._guard.check(target, found)
-            before = self._ledger.live_of(target.workload_id)
-            if before is not None and before.state is State.RELEASING:
-                self._release(before, before.why_ended)
-                before = None
+            before = self._standing(target.workload_id)
             until_ns = time.monotonic_ns() + int(for_s * NANOSECONDS) if for_s else 0
-            if before is not None and before.step >= step and before.state is State.DONE:
+            same = before is not None and limits in ({}, before.upload_bytes)
+            if before and same and before.step >= step and before.state is State.DONE:
                 return self._prolong(before, until_ns)
             if before is None:
                 self._ask_breaker(force=force)
@@ -117,22 +114,74 @@ class Containments:
                 boot=self._ledger.boot,
                 begun_unix_ns=time.time_ns(),
                 until_ns=until_ns,
+                upload_bytes=limits,
             )
-            intent = self._plan(new if before is None else before.raised(new), tree, found)
+            wanted = new if before is None else before.raised(new)
+            intent = self._plan(wanted, tree, found, before.step if before else Step.OBSERVE)
             self._fault("intended")
             intent = self._ledger.begin(intent)
             self._fault("intent")
             return self._act(intent, tree)
 
-    def _plan(self, intent: Containment, tree: Tree, found: Mapping[int, Process]) -> Containment:
-        """Note what a freeze must know to be undone: who had stopped already, and which cgroup."""
-        if intent.step < Step.FREEZE or intent.planned:
-            return intent
-        stopped = sorted(
-            process.id for process in found.values() if process.state in STOPPED_STATES
-        )
-        own = self._freezer.own_cgroup(tree, found)
-        return replace(intent, planned=True, stopped_before=tuple(stopped), cgroup=own)
+    def _standing(self, workload_id: int) -> Containment | None:
+        """Return its live containment; one that is being given back is given back first."""
+        before = self._ledger.live_of(workload_id)
+        if before is not None and before.state is State.RELEASING:
+            self._release(before, before.why_ended)
+            return None
+        return before
+
+    def _checked(self, step: Step, upload_bytes: Mapping[str, int]) -> dict[str, int]:
+        """Return the budgets of a step that can be taken here; raises RefusedError if it cannot."""
+        limits = dict(upload_bytes) if step is Step.LIMIT else {}
+        if step < Step.LIMIT or (step is Step.LIMIT and not limits):
+            raise RefusedError(f"{step.label} is not something that is done to a workload")
+        if step <= Step.CONTAIN and self._switch is None:
+            raise NoSwitchError
+        return limits
+
+    def sent(self, one: Containment) -> Mapping[str, Sent]:
+        """Return what a limited workload has sent against its budgets, by class of peer."""
+        if self._switch is None or not one.upload_bytes:
+            return {}
+        return self._switch.sent(one.target.workload_id)
+
+    def rehearse(self, target: Target, step: Step, *, force: bool = False) -> Rehearsal:
+        """Return what `contain` would do now; nothing is recorded, switched or signalled.
+
+        Raises:
+            SwitchError: The kernel's list of processes cannot be read.
+        """
+        if step < Step.LIMIT:
+            raise RefusedError(f"{step.label} is not something that is done to a workload")
+        with self._ledger.journal.locked():
+            self._ledger.load()
+            tree = Tree(target, self._switch)
+            found = tree.processes()
+            before = self._ledger.live_of(target.workload_id)
+            refused = ""
+            try:
+                self._guard.check(target, found)
+                if before is None:
+                    self._ask_breaker(force=force)
+            except RefusedError as error:
+                refused = str(error)
+            own = self._freezer.own_cgroup(tree, found) if step >= Step.FREEZE else ""
+            ids = tuple(sorted(process.id for process in found.values()))
+            return Rehearsal(step, refused, ids, own, before.id if before else "")
+
+    def _plan(
+        self, intent: Containment, tree: Tree, found: Mapping[int, Process], from_step: Step
+    ) -> Containment:
+        """Note what the way back must know: who had stopped already, and which cgroup."""
+        if not intent.planned:
+            stopped = sorted(
+                process.id for process in found.values() if process.state in STOPPED_STATES
+            )
+            intent = replace(intent, planned=True, stopped_before=tuple(stopped))
+        if intent.step >= Step.FREEZE > from_step:
+            intent = replace(intent, cgroup=self._freezer.own_cgroup(tree, found))
+        return intent
 
     def release(self, containment_id: str, why: str = "released by hand") -> Containment:
         """Give a workload back; raises UnknownError, JournalError or SwitchError."""
@@ -220,7 +269,7 @@ class Containments:
         """Do what was recorded as intent, from whatever point it has come to."""
         containment = self._switch_on(containment)
         self._fault("switched")
-        if containment.step is Step.CONTAIN:
+        if containment.step <= Step.CONTAIN:
             return self._ledger.note(containment, Event.DONE, durable=True)
         hold = self._freezer.hold(tree, containment.cgroup)
         self._fault("stopped")
@@ -245,11 +294,14 @@ class Containments:
     def _switch_on(self, containment: Containment) -> Containment:
         if self._switch is None:
             return self._ledger.note(containment, Event.SWITCHED, kernel=False)
-        level = min(containment.step, Step.FREEZE)
+        number, until_ns = containment.target.workload_id, containment.until_ns
         try:
-            self._switch.set(containment.target.workload_id, level, containment.until_ns)
+            if containment.upload_bytes:
+                self._switch.limit(number, containment.upload_bytes, until_ns)
+            if containment.step > Step.LIMIT:
+                self._switch.set(number, min(containment.step, Step.FREEZE), until_ns)
         except SwitchError:
-            if containment.step is Step.CONTAIN:
+            if containment.step <= Step.CONTAIN:
                 self._ledger.note(containment, Event.RELEASE, why="the kernel refused the switch")
                 self._ledger.note(containment, Event.RELEASED, durable=True)
                 raise
@@ -264,7 +316,8 @@ class Containments:
         if self._switch is not None:
             self._switch.clear(containment.target.workload_id)
         self._fault("cleared")
-        if containment.step >= Step.FREEZE:
+        # Of one that was only contained, too: the kernel may have stopped who acted against it.
+        if containment.step >= Step.CONTAIN:
             tree = Tree(containment.target, self._switch)
             hold = Hold("", containment.cgroup, containment.processes, ())
             self._freezer.let_go(tree, hold, containment.stopped_before)
@@ -289,6 +342,7 @@ class Containments:
             boot=self._ledger.boot,
             begun_unix_ns=time.time_ns(),
             until_ns=switched.until_ns,
+            upload_bytes=switched.upload_bytes,
         )
         return self._act(self._ledger.begin(found), tree)
 

@@ -10,27 +10,31 @@ from typing import Final
 
 import numpy as np
 
+from agent.response.budgets import Budgets
 from agent.response.containment import Step
-from agent.response.switch import Switched, SwitchError
+from agent.response.switch import Sent, Switched, SwitchError
 from probes.errors import ProbeError
 from probes.maps import BpfMap
 from probes.schema import Schema
+
+MAPS: Final = ("contained", "members", "budgets", "spent")
 
 LEVELS: Final = {Step.CONTAIN: "CONTAIN_NETWORK", Step.FREEZE: "CONTAIN_FREEZE"}
 
 
 class PinnedSwitch:
-    """A `ContainmentSwitch` over the maps `contained` and `members`.
+    """A `ContainmentSwitch` over four maps.
 
     Args:
-        contained: Array by workload number of `struct containment`.
-        members: Hash by thread group of `struct member`.
+        maps: `contained`, array by workload number of `struct containment`; `members`, hash by
+            thread group of `struct member`; `budgets` and `spent`, see `Budgets`.
         schema: Of the object the maps belong to.
     """
 
-    def __init__(self, contained: BpfMap, members: BpfMap, schema: Schema) -> None:
-        self._contained = contained
-        self._members = members
+    def __init__(self, maps: Mapping[str, BpfMap], schema: Schema) -> None:
+        self._contained = maps["contained"]
+        self._members = maps["members"]
+        self._budgets = Budgets(maps["budgets"], maps["spent"], schema)
         self._value = schema.dtype("containment")
         self._member = schema.dtype("member")
         levels = schema.enum("containment_level")
@@ -47,8 +51,7 @@ class PinnedSwitch:
         if not (pins / "contained").exists():
             return None
         try:
-            contained, members = (BpfMap.pinned(pins, name) for name in ("contained", "members"))
-            return cls(contained, members, schema)
+            return cls({name: BpfMap.pinned(pins, name) for name in MAPS}, schema)
         except ProbeError as error:
             raise SwitchError(error) from error
 
@@ -58,9 +61,18 @@ class PinnedSwitch:
         value["level"], value["until_ns"] = self._levels[step], until_ns
         self._write(workload_id, value.tobytes())
 
+    def limit(self, workload_id: int, upload_bytes: Mapping[str, int], until_ns: int) -> None:
+        """Limit what the workload sends; see `ContainmentSwitch`."""
+        self._budgets.set(workload_id, upload_bytes, until_ns)
+
+    def sent(self, workload_id: int) -> Mapping[str, Sent]:
+        """Return what was counted against those limits, by class of peer."""
+        return self._budgets.sent(workload_id)
+
     def clear(self, workload_id: int) -> None:
         """Contain the workload no longer."""
         self._write(workload_id, bytes(self._value.itemsize))
+        self._budgets.clear(workload_id)
 
     def get(self, workload_id: int) -> Switched | None:
         """Return what the kernel is told; None for nothing."""
@@ -68,7 +80,8 @@ class PinnedSwitch:
             value = self._contained.get(_key(workload_id))
         except ProbeError as error:
             raise SwitchError(error) from error
-        return None if value is None else self._switched(np.frombuffer(value, self._value)[0])
+        told = None if value is None else self._switched(np.frombuffer(value, self._value)[0])
+        return told or self._budgets.get(workload_id)
 
     def switched(self) -> Mapping[int, Switched]:
         """Return every workload that the kernel is told to contain."""
@@ -79,7 +92,8 @@ class PinnedSwitch:
                 keys.view("u4").ravel(), values.view(self._value).ravel(), strict=True
             )
         }
-        return {workload: value for workload, value in told.items() if value is not None}
+        higher = {workload: value for workload, value in told.items() if value is not None}
+        return {**self._budgets.switched(), **higher}
 
     def members(self) -> Mapping[int, tuple[int, int]]:
         """Return thread group → (workload number, role)."""

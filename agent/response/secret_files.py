@@ -1,4 +1,4 @@
-"""Where this host keeps secrets: what a contained workload may not even open, in the tier `guard`.
+"""Where this host keeps secrets: what a contained workload may not open.
 
 By place, since the kernel knows files by inode: a directory stands for all below it. The rules
 in `detectors.rules` judge by name, wherever a file lies; this list is shorter than theirs.

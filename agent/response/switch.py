@@ -1,7 +1,7 @@
 """What response asks of the kernel: one switch per workload, which outlives the agent."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from agent.errors import AgentError
@@ -23,12 +23,27 @@ class Switched:
     """What the kernel is told of one workload.
 
     Attributes:
-        step: CONTAIN or FREEZE; kill is a freeze followed by a signal.
+        step: LIMIT, CONTAIN or FREEZE; kill is a freeze followed by a signal.
         until_ns: CLOCK_MONOTONIC; 0: no end.
+        upload_bytes: What it may send in an hour, by class of peer, where that is limited.
     """
 
     step: Step
     until_ns: int
+    upload_bytes: Mapping[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """What a limited workload has sent to one class of peer.
+
+    Attributes:
+        spent_bytes: In the hour that runs.
+        refused_bytes: Since it was limited.
+    """
+
+    spent_bytes: int
+    refused_bytes: int
 
 
 class ContainmentSwitch(Protocol):
@@ -36,6 +51,15 @@ class ContainmentSwitch(Protocol):
 
     def set(self, workload_id: int, step: Step, until_ns: int) -> None:
         """Contain or freeze (no other step) the workload until then: CLOCK_MONOTONIC, 0: no end."""
+
+    def limit(self, workload_id: int, upload_bytes: Mapping[str, int], until_ns: int) -> None:
+        """Drop what the workload sends beyond so much an hour, by class of peer; others: free.
+
+        What it has sent in the hour that runs stays counted.
+        """
+
+    def sent(self, workload_id: int) -> Mapping[str, Sent]:
+        """Return what was counted against those limits, by class of peer."""
 
     def clear(self, workload_id: int) -> None:
         """Contain the workload no longer."""

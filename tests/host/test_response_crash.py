@@ -311,37 +311,74 @@ class CrashError(BaseException):
     """What stands for SIGKILL inside one process: nothing in the product catches it."""
 
 
+def die() -> None:
+    raise CrashError
+
+
+NUMBERS = st.integers(0, 2)
+STEPS = st.sampled_from([Step.LIMIT, Step.CONTAIN, Step.FREEZE])
+
+
 class Random(RuleBasedStateMachine):
-    """Random orders, releases and deaths; after each recovery, kernel and journal agree."""
+    """Random orders, ends, exits and deaths; after each, kernel and journal agree."""
 
     switch: PinnedSwitch
-    targets: tuple[Target, ...]
+    start: Start
+    targets: list[Target]
 
     def __init__(self) -> None:
         super().__init__()
         self.state = tempfile.TemporaryDirectory()
         self.here = self.open()
 
-    def open(self, point: str = "") -> Containments:
+    def open(self, point: str = "", act: Callable[[], None] = die) -> Containments:
         def fault(reached: str) -> None:
             if reached == point:
-                raise CrashError
+                act()
 
         return Containments(Path(self.state.name), self.switch, breaker=UNLIMITED, fault=fault)
 
-    @rule(number=st.integers(0, 2), step=st.sampled_from([Step.CONTAIN, Step.FREEZE]))
-    def contain(self, number: int, step: Step) -> None:
-        self.here.contain(self.targets[number], step, None, "a test", "tester")
+    def order(
+        self, here: Containments, number: int, step: Step, for_s: float | None = None
+    ) -> None:
+        target = self.targets[number]
+        here.contain(target, step, for_s, "a test", "tester", upload_bytes={"public": 1})
 
-    @rule(
-        number=st.integers(0, 2),
-        step=st.sampled_from([Step.CONTAIN, Step.FREEZE]),
-        point=st.sampled_from(CONTAIN_POINTS),
-    )
+    def contained(self, number: int) -> bool:
+        live = {one.target.workload_id for one in self.here.live()}
+        return self.targets[number].workload_id in live
+
+    def end(self, number: int) -> None:
+        with suppress(ProcessLookupError):
+            os.kill(self.targets[number].roots[0].pid, signal.SIGKILL)
+        wait_for(lambda: not exists(self.targets[number].roots[0]))
+
+    @rule(number=NUMBERS, step=STEPS)
+    def contain(self, number: int, step: Step) -> None:
+        self.order(self.here, number, step)
+
+    @rule(number=NUMBERS, step=STEPS)
+    def contain_for_a_moment(self, number: int, step: Step) -> None:
+        self.order(self.here, number, step, 0.001)
+        time.sleep(0.002)
+        self.here.expire(time.monotonic_ns())
+
+    @rule(number=NUMBERS, step=STEPS, point=st.sampled_from(CONTAIN_POINTS))
     def die_containing(self, number: int, step: Step, point: str) -> None:
         with suppress(CrashError):
-            self.open(point).contain(self.targets[number], step, None, "a test", "tester")
+            self.order(self.open(point), number, step)
         self.here.recover()
+
+    @rule(number=NUMBERS, step=STEPS, point=st.sampled_from(CONTAIN_POINTS))
+    def target_exits_in_the_middle(self, number: int, step: Step, point: str) -> None:
+        self.order(self.open(point, lambda: self.end(number)), number, step)
+
+    @rule(number=NUMBERS)
+    def exit_and_come_back(self, number: int) -> None:
+        """One that is contained stays away: it would be another process than the one held."""
+        self.end(number)
+        if not self.contained(number):
+            self.targets[number] = self.start("sleep", "300", workload_id=number + 1)
 
     @rule()
     def release_oldest(self) -> None:
@@ -369,23 +406,24 @@ class Random(RuleBasedStateMachine):
     def exactly_the_frozen_are_stopped(self) -> None:
         frozen = {one.target.workload_id for one in self.here.live() if one.step is Step.FREEZE}
         for target in self.targets:
-            stopped = held(target.roots[0].pid)
-            assert stopped == (target.workload_id in frozen)
+            if exists(target.roots[0]):
+                assert held(target.roots[0].pid) == (target.workload_id in frozen)
 
     def teardown(self) -> None:
         self.here.release_all()
         self.state.cleanup()
 
 
-def test_no_sequence_of_orders_and_deaths_leaves_kernel_and_journal_apart(
+def test_no_sequence_of_orders_exits_and_deaths_leaves_kernel_and_journal_apart(
     switch: PinnedSwitch, start: Start
 ) -> None:
-    targets = tuple(start("sleep", "300", workload_id=number) for number in (1, 2, 3))
-    machine = type("Bound", (Random,), {"switch": switch, "targets": targets})
+    """SEQUENCES=1000 tries as many; by default what fits into everybody's test run."""
+    targets = [start("sleep", "300", workload_id=number) for number in (1, 2, 3)]
+    names = {"switch": switch, "targets": targets, "start": staticmethod(start)}
     run_state_machine_as_test(
-        machine,
+        type("Bound", (Random,), names),
         settings=settings(
-            max_examples=20,
+            max_examples=int(os.environ.get("SEQUENCES", "20")),
             stateful_step_count=20,
             deadline=None,
             suppress_health_check=list(HealthCheck),

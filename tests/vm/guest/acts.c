@@ -1,5 +1,6 @@
 /* Tries one act again and again, in three phases that a line each begins: free, contained,
  * released. After every phase it prints "TRIED SUCCEEDED". `acts ACT SECONDS [ARGUMENT…]`.
+ * With ACTS_TALLY=FILE it counts them there as well, where others can read while it is stopped.
  */
 #define _GNU_SOURCE
 #include <arpa/inet.h>
@@ -32,6 +33,7 @@ static char own[PAGE]; /* this program's path */
 static void *page;
 static int opened = -1, pair[2];
 static unsigned long turn;
+static volatile unsigned long own_tally[2], *tally = own_tally; /* tried, succeeded */
 
 static int closed(int fd)
 {
@@ -382,18 +384,38 @@ static void phase(int (*act)(void), double seconds)
 
 	if (!fgets(line, sizeof(line), stdin))
 		exit(0);
-	for (end = now() + seconds; now() < end; tried++, turn++)
-		succeeded += act() ? 1 : 0;
+	for (end = now() + seconds; now() < end; tried++, turn++) {
+		int done = act();
+
+		succeeded += done ? 1 : 0;
+		tally[0]++;
+		tally[1] += done ? 1 : 0;
+	}
 	printf("%lu %lu\n", tried, succeeded);
 	fflush(stdout);
 }
 
+static void tally_in(const char *path)
+{
+	int fd = open(path, O_RDWR);
+	void *shared = mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+
+	if (shared == MAP_FAILED)
+		exit(6);
+	tally = shared;
+	close(fd);
+}
+
 int main(int argc, char **argv)
 {
+	const char *shared = getenv("ACTS_TALLY");
+
 	if (argc < 3)
 		return 0; /* what `exec` runs */
 	if (readlink("/proc/self/exe", own, sizeof(own) - 1) < 0)
 		return 3;
+	if (shared)
+		tally_in(shared);
 	argument = argc > 3 ? argv[3] : "";
 	other = argc > 4 ? argv[4] : "";
 	for (unsigned i = 0; i < sizeof(acts) / sizeof(*acts); i++) {

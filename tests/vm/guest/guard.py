@@ -8,7 +8,7 @@ import socket
 import subprocess
 import tempfile
 import threading
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -117,12 +117,12 @@ class Stage:
 
 
 def _drain(listener: socket.socket, kind: int) -> None:
-    if kind == socket.SOCK_DGRAM:
-        while listener.recv(16):
-            pass
-    while True:
-        client, _ = listener.accept()
-        threading.Thread(target=_read_out, args=(client,), daemon=True).start()
+    with suppress(OSError):  # closed, when all is done
+        while kind == socket.SOCK_DGRAM:
+            listener.recv(16)
+        while True:
+            client, _ = listener.accept()
+            threading.Thread(target=_read_out, args=(client,), daemon=True).start()
 
 
 def _read_out(client: socket.socket) -> None:

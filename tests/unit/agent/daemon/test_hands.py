@@ -88,6 +88,31 @@ def test_a_step_is_taken_beside_the_caller_and_told_with_its_way_back(
     assert "verdict 01J: a shell" in done.reason
 
 
+def test_a_rehearsed_step_names_what_it_would_reach_and_does_nothing(
+    hands: Hands, inbox: Inbox, target: Target
+) -> None:
+    rehearsed = hands.rehearse(target, FREEZE, "01J")
+    ran: list[int] = []
+    rehearsed.then.append(lambda: ran.append(1))
+    inbox.run_one()
+    told = rehearsed.told()
+    assert (told["action"], told["state"], told["containment"]) == ("freeze", "would", "")
+    assert told["would"]["processes"] == [target.roots[0].pid]
+    assert told["would"]["refused"] == ""
+    assert ran == [1]
+    assert not held(target.roots[0].pid)
+    assert hands.containments.list() == ()
+    assert hands.standing(target.workload_id) is Step.OBSERVE
+
+
+def test_a_rehearsal_says_that_the_breaker_would_refuse(tmp_path: Path, target: Target) -> None:
+    here = Containments(tmp_path, None, breaker=Breaker(1))
+    here.release(here.contain(target, Step.FREEZE, 60.0, "a test", "tester").id)
+    would = here.rehearse(target, Step.FREEZE)
+    assert "1 containments began" in would.refused
+    assert here.rehearse(target, Step.FREEZE, force=True).refused == ""
+
+
 def test_a_step_under_way_is_pending_and_already_counts_as_standing(
     hands: Hands, inbox: Inbox, target: Target
 ) -> None:

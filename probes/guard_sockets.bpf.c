@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR MIT */
+/* Denial before the act on sockets: what no cgroup program refuses, as guard.bpf.c says.
+ *
+ * Hooks: BPF LSM, in the tier `guard` alone. Kept: accepted clients, socketpairs.
+ */
+#include "guard.bpf.h"
+
+/* Every family; the peers that were connected stay as `guard_socket_sendmsg` says. */
+DENY_ALWAYS(socket_bind)
+DENY_ALWAYS(socket_listen)
+
+SEC("lsm/socket_connect")
+int BPF_PROG(guard_socket_connect, struct socket *socket)
+{
+	if (refusal_told(BPF_CORE_READ(socket, sk)))
+		return 0;
+	if (deny_contained())
+		return DENIED;
+	return 0;
+}
+
+/* An end whose other end has a name is a service that it called; the accepted end of a
+ * nameless client, and a socketpair, stay.
+ */
+static __always_inline int unix_called(struct sock *sk)
+{
+	struct unix_sock *peer = (struct unix_sock *)BPF_CORE_READ((struct unix_sock *)sk, peer);
+
+	return peer && BPF_CORE_READ(peer, addr);
+}
+
+SEC("lsm/socket_sendmsg")
+int BPF_PROG(guard_socket_sendmsg, struct socket *socket, struct msghdr *message)
+{
+	__u32 workload = contained_current();
+	struct sock *sk;
+	__u16 family;
+
+	if (!workload)
+		return 0;
+	sk = BPF_CORE_READ(socket, sk);
+	family = BPF_CORE_READ(sk, __sk_common.skc_family);
+	if (family == AF_NETLINK_FAMILY)
+		return 0; /* the resolver asks the kernel for addresses */
+	if (family != AF_UNIX_FAMILY && family != AF_INET_FAMILY && family != AF_INET6_FAMILY)
+		goto deny; /* raw packets pass no cgroup program */
+	if (BPF_CORE_READ(message, msg_namelen)) {
+		if (refusal_told(sk))
+			return 0;
+		goto deny;
+	}
+	if (family != AF_UNIX_FAMILY || !unix_called(sk))
+		return 0; /* of connected IP sockets the egress program cuts those it initiated */
+deny:
+	denied_count(workload);
+	return DENIED;
+}
+
+char LICENSE[] SEC("license") = "Dual MIT/GPL";
