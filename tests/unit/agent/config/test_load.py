@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from agent.config import Learning, Match, Origin, Settings, SettingsError, load
+from agent.config.schema import Upload
 
 FULL = """\
 [agent]
@@ -204,3 +205,22 @@ def test_settings_cannot_be_changed() -> None:
 
 def test_central_keeps_its_store_in_the_state_directory_unless_told() -> None:
     assert Settings().central_store == Path("/var/lib/inferward/central")
+
+
+def test_a_workload_has_its_own_budgets_and_its_own_dry_run(tmp_path: Path) -> None:
+    text = """
+[response]
+dry_run = true
+[upload]
+private_mib_per_hour = 5.0
+[[workload]]
+name = "embedder"
+match = { port = 8080 }
+respond = "limit"
+dry_run = false
+upload = { public_mib_per_hour = 0.5 }
+"""
+    settings = load(write(tmp_path / "agent.toml", text))
+    (own,) = settings.workload
+    assert (settings.response.dry_run, own.dry_run, own.respond) == (True, False, "limit")
+    assert own.upload == Upload(public_mib_per_hour=0.5, private_mib_per_hour=5.0)
