@@ -156,7 +156,8 @@ def _novelty(baseline: Baseline, worth: Sequence[NovelItem]) -> str:
         who = f"{first.exe} (pid {first.pid}), which does not belong to {baseline.workload},"
         return f"{who} {deeds}: {first.reason}, which none did in {baseline.windows} windows."
     exe = f"{first.exe}, " if first.exe and first.exe != first.item else ""
-    who = f"{baseline.workload}'s {_role(first.role)} ({exe}pid {first.pid})"
+    process = f" ({exe}pid {first.pid})" if first.pid else ""  # traffic is of no process
+    who = f"{baseline.workload}'s {_role(first.role)}{process}"
     return (
         f"{who} {deeds}, which it never did in {baseline.windows} learned windows: {first.reason}."
     )

@@ -47,6 +47,9 @@ _COPIED: Final = {
 _REBUILT: Final = {
     "tasks": "the last six calls of each thread",
     "sockets": "who opened the connections that are open",
+    "streams": "requests under way on open connections",
+    "routes": "requests by route",
+    "clients": "requests by client",
 }
 _MS: Final = 1_000_000
 _CGROUP_SECTION: Final = "cgroup"

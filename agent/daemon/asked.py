@@ -23,20 +23,24 @@ class Asked:
         """Look the counters up once."""
         counters = schema.enum("counter")
         self._unasked, self._tls = counters["COUNT_UNASKED_BYTES"], counters["COUNT_TLS"]
+        self._read: set[int] = set()
 
     def readings(self, counts: Counts, number: int, length_s: float) -> dict[str, float]:
         """One workload's readings by the names of `detectors.features`; what is unknown is absent.
 
-        A server without a single request in this window is asked 0 times a second.
+        A server of which none was ever read (it may speak TLS) is not one that is asked 0 times.
         """
         found = {
             "bytes_out_unasked": int(counts.totals[number, self._unasked]) / length_s,
             "tls_connections": int(counts.totals[number, self._tls]) / length_s,
-            "requests": 0.0,
-            "requests_under_way": 0.0,
         }
         read = counts.traffic.get(number)
-        return found if read is None else found | _readings(read, length_s)
+        if read is not None:
+            self._read.add(number)
+            return found | _readings(read, length_s)
+        return found | (
+            {"requests": 0.0, "requests_under_way": 0.0} if number in self._read else {}
+        )
 
     def traffic(self, counts: Counts, number: int, length_s: float) -> Traffic | None:
         """What the detectors are given; None if nothing was asked."""

@@ -129,8 +129,8 @@ class Rig:
 
     def act(self, name: str, sink: int) -> str:
         """Have the server act; returns why that failed, or ""."""
-        headers = {"Authorization": self._token, "X-Sink": str(sink)}
-        return str(loopback.ask(self.port, "POST", f"/act/{name}", headers)["failed"])
+        headers = {"Authorization": self._token, "X-Act": name, "X-Sink": str(sink)}
+        return str(loopback.ask(self.port, "POST", "/act", headers)["failed"])
 
     def learn(self, wait_s: float) -> None:
         """Live an ordinary life until the baseline guards.

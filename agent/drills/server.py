@@ -20,7 +20,7 @@ _CHUNK_BYTES: Final = 64 << 10
 
 
 class Handler(Door):
-    """`GET /predict` works as a model server does; `POST /act/NAME` acts."""
+    """`GET /predict` works as a model server does; `POST /act` acts."""
 
     def do_GET(self) -> None:  # noqa: N802 - the base of the base names it
         """Read a piece of the model and answer."""

@@ -8,10 +8,12 @@ from tests.bench.calls import HTTP, NAME, statistics, watch
 from tests.bench.deeds import Program
 from tests.bench.figures import AT_MOST, Figure, Goal
 from tests.bench.rig import Rig, run
+from tests.demo.commands import CommandError, wait_for
 
 ADDED = Goal(AT_MOST, 20.0)
 HOOKS = ("on_ingress", "on_egress")
 DEED = "request"
+COUNTED_S = 10.0
 
 
 def measure(rig: Rig, alternations: int, requests: int) -> Iterator[Figure]:
@@ -25,6 +27,7 @@ def measure(rig: Rig, alternations: int, requests: int) -> Iterator[Figure]:
             rig.on()
             watch(rig, program)
             ons.append(program.ns_per_deed(DEED, requests))
+            await_counted(rig, requests)
             hooks.append(hooks_ns(rig, program, requests))
             rig.agent.ask("unwatch", NAME)
             rig.off()
@@ -38,6 +41,16 @@ def measure(rig: Rig, alternations: int, requests: int) -> Iterator[Figure]:
     yield Figure("HTTP request, added by the whole agent", added / 1e3, "us", ADDED, note)
     note = "kernel.bpf_stats_enabled, with its clock; all of a request's packets, both ways"
     yield Figure("HTTP request, in the hooks of packets", median(hooks) / 1e3, "us", note=note)
+
+
+def await_counted(rig: Rig, requests: int) -> None:
+    """Wait until the agent has counted them; CommandError where it does not read them."""
+
+    def counted() -> bool:
+        return bool(rig.agent.status()["sensors"]["request"]["events"] >= requests)
+
+    if not wait_for(counted, COUNTED_S):
+        raise CommandError(f"the agent has not counted {requests} requests")
 
 
 def hooks_ns(rig: Rig, program: Program, requests: int) -> float:

@@ -63,7 +63,8 @@ def test_every_stage_of_a_calm_daemon_adds_up(storm: Storm) -> None:
     balanced(stages)
     names = [row["stage"] for row in stages]
     assert names == [
-        "kernel", "calls", "marks", "ring", "decode", "items", "window", "store", "ledger", "fit",
+        "kernel", "calls", "requests", "marks", "ring", "decode", "items", "window", "store",
+        "ledger", "fit",
     ]  # fmt: skip
     assert sum(sum(row["lost"].values()) for row in stages) == 0
 
