@@ -24,7 +24,9 @@ LLVM_STRIP ?= llvm-strip
 BPFTOOL := $(firstword $(wildcard /usr/sbin/bpftool) bpftool)
 # A hook's parameters are the kernel's choice: not all are used.
 BPF_CFLAGS := -g -O2 -Wall -Wextra -Wno-unused-parameter -Werror -target bpf -D__TARGET_ARCH_x86 -I probes
-BPF_SOURCES := $(wildcard probes/*.bpf.c)
+# By itself: loaded only where a workload uses a GPU.
+BPF_CUDA := probes/cuda.bpf.o
+BPF_SOURCES := $(filter-out probes/cuda.bpf.c,$(wildcard probes/*.bpf.c))
 BPF_PARTS := $(BPF_SOURCES:probes/%.bpf.c=build/bpf/%.o)
 BPF_OBJECT := probes/inferward.bpf.o
 # For kernels before 6.2: one part differs, see there.
@@ -50,7 +52,7 @@ bench-setup: demo-setup ## two more model servers for the benchmark: Triton and 
 vm-setup: setup
 	@packaging/setup.sh vm
 
-build: setup $(BPF_OBJECT) $(BPF_UNTYPED) ## the eBPF objects
+build: setup $(BPF_OBJECT) $(BPF_UNTYPED) $(BPF_CUDA) ## the eBPF objects
 
 # The compiler itself lists which headers each part read, in build/bpf/*.d.
 build/bpf/%.o: probes/%.bpf.c Makefile | setup
@@ -64,7 +66,8 @@ build/bpf/%.untyped.o: probes/%.bpf.c Makefile | setup
 # Linked first, stripped last: DWARF goes, BTF (which carries the schema and CO-RE) stays.
 $(BPF_UNTYPED): $(UNTYPED_PARTS)
 $(BPF_OBJECT): $(BPF_PARTS)
-$(BPF_OBJECT) $(BPF_UNTYPED):
+$(BPF_CUDA): build/bpf/cuda.o
+$(BPF_OBJECT) $(BPF_UNTYPED) $(BPF_CUDA):
 	$(BPFTOOL) gen object $@.new $^
 	$(LLVM_STRIP) -g $@.new
 	mv $@.new $@
@@ -122,5 +125,5 @@ lock: setup ## write packaging/locks/*.txt anew from pyproject.toml
 
 clean: ## what make made, but not .venv and .cache
 	rm -rf build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
-	rm -f $(BPF_OBJECT) $(BPF_UNTYPED)
+	rm -f $(BPF_OBJECT) $(BPF_UNTYPED) $(BPF_CUDA)
 	find . -path ./.venv -prune -o -path ./.cache -prune -o -name __pycache__ -print0 | xargs -0r rm -rf

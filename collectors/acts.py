@@ -8,6 +8,7 @@ import numpy as np
 
 from collectors import rights
 from collectors.sightings import Reader, Sighting, text
+from probes.cuda import share_name
 from probes.schema import Schema
 
 _CRASHES: Final = frozenset({4, 5, 6, 7, 8, 11, 31})
@@ -35,6 +36,7 @@ class Acts:
         self._kinds = schema.enum("event_kind")
         self._causes = schema.enum("privilege_cause")
         self._namespaces = schema.enum("namespace_kind")
+        self._acts = schema.enum("gpu_act")
         self._operations = {
             value: name.removeprefix("SHARED_").lower()
             for name, value in schema.enum("shared_operation").items()
@@ -48,10 +50,25 @@ class Acts:
             self._kinds["EVENT_PRIVILEGE"]: ("privilege_event", self._privilege),
             self._kinds["EVENT_SIGNAL"]: ("signal_event", self._signal),
             self._kinds["EVENT_SHARED"]: ("shared_event", self._shared),
+            self._kinds["EVENT_GPU"]: ("gpu_event", self._gpu),
         }
 
     def _make(self, kind: str, item: str, record: np.void, **more: Any) -> Sighting:  # noqa: ANN401 - fields of Sighting
         return Sighting(kind=kind, item=item, **(self._reader.base(record) | more))
+
+    def _gpu(self, record: np.void) -> Sighting:
+        """GPU code loaded, memory shared, or where the driver's library has a function."""
+        act, name = int(record["act"]), text(record["name"])
+        if act == self._acts["GPU_SHARE"]:
+            detail = int(record["detail"])
+            key = self._reader.seen_key(record["hdr"], first=detail, access=act)
+            return self._make("gpu", f"share {share_name(detail)}", record, key=key)
+        if act == self._acts["GPU_MODULE_FILE"]:
+            return self._make("gpu", f"load file {name}", record)
+        marks = self._reader.marks(int(record["hdr"]["flags"]))
+        marks |= {"function"} if act == self._acts["GPU_LOOKUP"] else {"code"}
+        frames = tuple(int(record[field]) for field in ("address", "prefix", "bytes"))
+        return self._make("gpu", name or "load code", record, marks=marks, frames=frames)
 
     def _exit(self, record: np.void) -> Sighting:
         status = (int(record["code"]), int(record["signal"]))

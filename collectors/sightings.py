@@ -23,7 +23,7 @@ class Sighting:
 
     Attributes:
         kind: exec, exit, file, write, library, model, stranger, peer, listen, syscall, denied,
-            refused, name, title, privilege, signal, shared, image, probe, stack, request.
+            refused, name, title, privilege, signal, shared, gpu, image, probe, stack, request.
         item: Path, peer, listener, host name, call number or words, as verdicts write them.
         workload: Kernel id; 0: nobody asked to watch it.
         role: Kernel id of its role.
@@ -34,7 +34,8 @@ class Sighting:
         status: (exit code, signal) of an exit; (result, 0) of a call; (errno, 0) of a
             refusal; (child, thread) of a stack.
         fields: What an operator probe added up, by name.
-        frames: Addresses of a stack: its chain, or with the mark `words` its newest words.
+        frames: Addresses of a stack: its chain, or with the mark `words` its newest words. Of GPU
+            code: its address, a hash of its beginning, and its size, 0 where that is not known.
         size: Of a file when it was opened, bytes.
         generation: Of its inode's number, which may have been another file's before.
         exe: Of a stranger: its executable's path, or the end of it.

@@ -58,8 +58,15 @@ _UNUSUAL: Final[Verdict] = (Level.MEDIUM, "something it never did", ())
 _OTHER: Final[dict[ItemKind, Verdict]] = {
     ItemKind.SEQUENCE: (Level.INFO, "calls in an order it never made", ()),
     ItemKind.DEVICE: (Level.HIGH, "a device it never used", ("T1496.001", "AML.T0048.000")),
-    ItemKind.GPU: (Level.MEDIUM, "a use of the GPU it never made", ("T1496.001", "AML.T0048.000")),
 }
+
+
+def _gpu(item: Item, _known: Repertoire) -> Verdict:
+    if item.item.startswith("share "):
+        return Level.MEDIUM, "GPU memory that processes share by a handle", ("T1559",)
+    if item.item.startswith("load "):
+        return Level.MEDIUM, "GPU code it never loaded", ("T1496.001", "AML.T0048.000")
+    return Level.MEDIUM, "a use of the GPU it never made", ("T1496.001", "AML.T0048.000")
 
 
 def _probe(item: Item, _known: Repertoire) -> Verdict:
@@ -301,6 +308,7 @@ _BY_KIND: Final[dict[ItemKind, Callable[[Item, Repertoire], Verdict]]] = {
     ItemKind.LISTEN: _listener,
     ItemKind.PROBE: _probe,
     ItemKind.ENDPOINT: _request,
+    ItemKind.GPU: _gpu,
     ItemKind.SYSCALL: _act,
     ItemKind.CAPABILITY: _act,
 }

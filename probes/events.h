@@ -37,7 +37,9 @@ enum limit {
 	STACK_FRAMES = 21,
 	ACTS_MAX =
 		16, /* of a contained workload, each of another process, before all of it stops */
-	UNLIMITED_BYTES = 0,    /* a budget of nothing is a containment */
+	UNLIMITED_BYTES = 0, /* a budget of nothing is a containment */
+	GPU_PREFIX_BYTES = 1024,
+	GPU_NAME_BYTES = 40,    /* of a function of the GPU driver's library */
 	STACKS_PER_SECOND = 64, /* of one workload: a storm of new files is no storm of stacks */
 };
 
@@ -64,7 +66,8 @@ enum event_kind {
 	EVENT_CALLER = 19, /* caller_event: first connection accepted of a local program and user */
 	EVENT_REQUEST = 20, /* request_event: first request of its kind on an accepted connection */
 	EVENT_HEAD = 21,    /* head_event: the beginning of a path that another record ends */
-	EVENT_MAX = 22,
+	EVENT_GPU = 22, /* gpu_event: GPU code loaded, GPU memory shared, an entry of the driver */
+	EVENT_MAX = 23,
 };
 
 enum event_flag {
@@ -224,7 +227,24 @@ enum loss_reason {
 	LOSS_FILES_FULL = 8,     /* a file could not be put into a class: its bytes are `other` */
 	LOSS_STACK = 9,          /* a stack could not be read */
 	LOSS_ROUTES_FULL = 10,   /* a request could not be counted by its route or its client */
-	LOSS_MAX = 11,
+	LOSS_GPU = 11,           /* an allocation or an argument of the GPU driver's library */
+	LOSS_MAX = 12,
+};
+
+/* What a function of the GPU driver's library does; the lowest byte of an attachment's cookie. */
+enum gpu_act {
+	GPU_LAUNCH = 1,
+	GPU_SEND = 2,
+	GPU_FETCH = 3,
+	GPU_COPY = 4,
+	GPU_COPY_BLOCK = 5, /* two or three dimensions, in a structure */
+	GPU_ALLOCATE = 6,
+	GPU_FREE = 7,
+	GPU_CONTEXT = 8,
+	GPU_MODULE = 9,       /* code in memory */
+	GPU_MODULE_FILE = 10, /* code in a file */
+	GPU_SHARE = 11,       /* handles that another process can use, made or taken */
+	GPU_LOOKUP = 12,      /* the driver told where a function of it is */
 };
 
 /* What is counted per workload, in totals. */
@@ -256,7 +276,15 @@ enum counter {
 	COUNT_UNASKED_BYTES = 24, /* sent on an accepted connection, no request being under way */
 	COUNT_TLS = 25,           /* accepted connections that began with a TLS handshake */
 	COUNT_UNREAD = 26,        /* accepted connections with bytes that are no HTTP */
-	COUNT_MAX = 27,
+	COUNT_GPU_LAUNCHES = 27,  /* kernels and graphs given to the GPU, by the driver's library */
+	COUNT_GPU_SENT_BYTES = 28,    /* host to device */
+	COUNT_GPU_FETCHED_BYTES = 29, /* device to host */
+	COUNT_GPU_COPIED_BYTES = 30,  /* whatever the direction is: the call does not say */
+	COUNT_GPU_ALLOCATED_BYTES = 31,
+	COUNT_GPU_FREED_BYTES = 32,
+	COUNT_GPU_CONTEXTS = 33,
+	COUNT_GPU_MODULES = 34,
+	COUNT_MAX = 35,
 };
 
 enum http_method {
@@ -514,6 +542,16 @@ struct stack_event {
 	__u64 addresses[STACK_FRAMES];
 };
 
+struct gpu_event {
+	struct event_header hdr;
+	__u64 address; /* of the code, or of the function */
+	__u64 prefix;  /* of code: a hash of its first GPU_PREFIX_BYTES, 0 if they were not read */
+	__u64 bytes;   /* of code, where the call says it; else 0 */
+	__u32 act;     /* gpu_act */
+	__u32 detail;  /* of a GPU_SHARE: the function, by the agent's number */
+	char name[PATH_BYTES]; /* file as given, or the function asked for */
+};
+
 struct syscall_event {
 	struct event_header hdr;
 	__u64 args[SYSCALL_ARGS];
@@ -708,6 +746,25 @@ struct file_holders { /* whose weights or shared memory a file is */
 	__u32 reserved;
 };
 
+struct gpu_pending {   /* a call of a thread into the driver that has not returned */
+	__u64 place;   /* where its answer will be */
+	__u64 bytes;   /* asked for; or where the name of a function is */
+	__u32 pitched; /* the size is at `bytes` when it returns, times so many rows */
+	__u32 act;
+};
+
+struct gpu_block { /* GPU memory that a process allocated */
+	__u64 address;
+	__u32 pid;
+	__u32 unused;
+};
+
+struct gpu_block_size {
+	__u64 bytes;
+	__u32 workload;
+	__u32 unused;
+};
+
 struct meta {
 	__u32 abi;
 	__u32 reserved;
@@ -734,6 +791,7 @@ RECORD_SIZE(struct shared_event);
 RECORD_SIZE(struct stack_event);
 RECORD_SIZE(struct signal_event);
 RECORD_SIZE(struct request_event);
+RECORD_SIZE(struct gpu_event);
 _Static_assert(sizeof(struct event_header) == 72, "header");
 _Static_assert(sizeof(struct seen_key) == 32, "seen_key");
 _Static_assert(sizeof(struct gram_key) == 16, "gram_key");

@@ -50,6 +50,10 @@ _SIGNATURES: Final[dict[str, tuple[Any, tuple[Any, ...]]]] = {
     "bpf_program__insn_cnt": (c.c_size_t, (c.c_void_p,)),
     "bpf_program__attach": (c.c_void_p, (c.c_void_p,)),
     "bpf_program__attach_cgroup": (c.c_void_p, (c.c_void_p, c.c_int)),
+    "bpf_program__attach_uprobe_opts": (
+        c.c_void_p,
+        (c.c_void_p, c.c_int, c.c_char_p, c.c_size_t, c.c_void_p),
+    ),
     "bpf_link__fd": (c.c_int, (c.c_void_p,)),
     "bpf_link__pin": (c.c_int, (c.c_void_p, c.c_char_p)),
     "bpf_link__destroy": (c.c_int, (c.c_void_p,)),
@@ -179,6 +183,18 @@ class _OpenOptions(c.Structure):
         ("reserved", c.c_long),
         ("kconfig", c.c_char_p),
         ("btf_custom_path", c.c_char_p),
+    )
+
+
+class _UprobeOptions(c.Structure):
+    """struct bpf_uprobe_opts of libbpf 1.1."""
+
+    _fields_ = (
+        ("bytes", c.c_size_t),
+        ("ref_ctr_offset", c.c_size_t),
+        ("bpf_cookie", c.c_uint64),
+        ("retprobe", c.c_bool),
+        ("func_name", c.c_char_p),
     )
 
 
@@ -322,6 +338,24 @@ class Object:
             link = self._lib.bpf_program__attach_cgroup(pointer, cgroup_fd)
         if not link:
             raise failed(f"attach {program}")
+        return Link(link, program)
+
+    def attach_uprobe(self, program: str, path: str, offset: int, cookie: int = 0) -> Link:
+        """Attaches to a place in a file, for every process that maps it.
+
+        Args:
+            program: Of section `uprobe`, or `uretprobe`: when the function there returns.
+            path: Of the file; a magic link of /proc names exactly the file that is open.
+            offset: Of the function in the file, bytes.
+            cookie: What the program is told of this place (Linux 5.15).
+        """
+        options = _UprobeOptions(bytes=c.sizeof(_UprobeOptions), bpf_cookie=cookie)
+        options.retprobe = self.section(program) == "uretprobe"
+        link = self._lib.bpf_program__attach_uprobe_opts(
+            self.programs[program], -1, os.fsencode(path), offset, c.byref(options)
+        )
+        if not link:
+            raise failed(f"attach {program} to {path}")
         return Link(link, program)
 
     def map_fd(self, name: str) -> int:

@@ -29,6 +29,7 @@ struct schema {
 	enum answer_class answer_class;
 	enum route_hash route_hash;
 	enum mode_flag mode_flag;
+	enum gpu_act gpu_act;
 	struct exec_event exec_event;
 	struct args_event args_event;
 	struct head_event head_event;
@@ -47,6 +48,9 @@ struct schema {
 	struct stack_event stack_event;
 	struct signal_event signal_event;
 	struct request_event request_event;
+	struct gpu_event gpu_event;
+	struct gpu_block gpu_block;
+	struct gpu_block_size gpu_block_size;
 	struct workload_mode workload_mode;
 	struct task_state task_state;
 	struct member member;

@@ -17,6 +17,7 @@ from agent.daemon.approved import LOOK_S as LOOK_APPROVED_S
 from agent.daemon.approved import Approved
 from agent.daemon.artifacts import Artifacts
 from agent.daemon.baselines import BaselineFiles
+from agent.daemon.cuda import Cuda
 from agent.daemon.devices import Devices
 from agent.daemon.fitting import Fitter
 from agent.daemon.handlers import Handlers
@@ -59,6 +60,7 @@ from agent.stacks.catcher import Catcher
 from agent.stacks.symbols import Symbols
 from agent.store import Store
 from collectors.counters import Counters, Counts
+from collectors.cuda import DRIVER
 from collectors.engines.rulebook import Rulebook
 from collectors.processes import ProcessTable
 from collectors.records import Records
@@ -131,7 +133,8 @@ class Daemon:
         preserve = partial(_preserve, settings, switch)
         self.hands = Hands(settings, self.containments, self.loop.post, preserve)
         self.watchers: dict[str, Watcher] = {}
-        self.router = Router(self)
+        self.router, self.looks = Router(self), Looks()
+        self.cuda = Cuda(settings.paths.pins, sensor.schema, self.loop.post, self.router.completed)
         self.operator = OperatorProbes(
             settings.paths.probes,
             settings.paths.state / "headers",
@@ -155,7 +158,6 @@ class Daemon:
             settings.paths.state, settings.models, self._not_approved, self.artifacts.digested
         )
         self._window_start_ns = time.monotonic_ns()
-        self.looks = Looks()
 
     def run(self) -> None:
         """Start, go round, stop in order."""
@@ -244,6 +246,7 @@ class Daemon:
         self.fitter.close()
         self.devices.close()
         self.approved.close()
+        self.cuda.close()
         self.artifacts.close()
         self.save()
         if self.shipper is not None:
@@ -295,7 +298,18 @@ class Daemon:
                 self.watchers[found.name].judge.phase = Phase.STARTUP
         self._look_at_images(table)
         self._look_at_makeup(table)
+        self._look_for_drivers(table)
         self.router.met(looked_s)
+
+    def _look_for_drivers(self, table: ProcessTable) -> None:
+        """Find whose processes map the GPU driver's library; a mapping of one is told, too."""
+        users: dict[int, list[int]] = {}
+        for found in self.registry.workloads.values():
+            mine = (process for pid in found.pids if (process := table.get(pid)) is not None)
+            pids = [one.pid for one in mine if any(map(DRIVER.match, one.mapped_names))]
+            if pids:
+                users[found.id] = pids
+        self.cuda.look(users)
 
     def _look_at_images(self, table: ProcessTable) -> None:
         for found in self.registry.workloads.values():
@@ -399,6 +413,7 @@ class Daemon:
                 watcher.memory.read(found.pids, now_ns)
                 | watcher.cgroup.read(found.pids, now_ns)
                 | self.devices.readings(found.pids)
+                | self.cuda.readings(counts, found.id, (span_ns[1] - span_ns[0]) / 1e9)
             )
             phase = phase_of(found, held=watcher.held())
             window = self.windows.build(found, counts, span_ns, readings, watcher.items, phase)

@@ -40,6 +40,7 @@ _KINDS: Final = {
     _EXIT: ItemKind.PROBE,
     "refused": ItemKind.PEER,
     "request": ItemKind.ENDPOINT,
+    "gpu": ItemKind.GPU,
 }
 
 

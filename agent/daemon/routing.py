@@ -140,6 +140,8 @@ class Router:
         for sighting in sightings:
             if sighting.kind == "stranger":
                 (went if daemon.strangers.take(sighting) else lost)["strangers"] += 1
+            elif daemon.cuda.take(sighting):
+                went["gpu"] += 1
             else:
                 by_workload[sighting.workload].append(sighting)
         unwatched = by_workload.pop(0, [])
@@ -163,6 +165,12 @@ class Router:
         """Hand on what strangers did before a look at /proc: who they are is known by now."""
         for name, sighting in self._daemon.strangers.ripe(looked_s):
             self._judged(self._daemon.watchers[name], [sighting])
+
+    def completed(self, sighting: Sighting) -> None:
+        """Hand on what was found out beside the loop."""
+        name = self._daemon.registry.name_of(sighting.workload)
+        if (watcher := self._daemon.watchers.get(name or "")) is not None:
+            self._judged(watcher, [sighting])
 
     def _judged(self, watcher: Watcher, sightings: list[Sighting]) -> bool:
         try:

@@ -32,6 +32,7 @@ _SENSORS: Final = {
     "shared memory": ("EVENT_SHARED",),
     "stack": ("EVENT_STACK",),
     "request kind": ("EVENT_REQUEST",),
+    "gpu": ("EVENT_GPU",),
 }
 
 
@@ -71,7 +72,7 @@ class Status:
                 one.as_json() | {"id": one.id, "sent": daemon.hands.sent(one)}
                 for one in daemon.hands.live
             ],
-            "gpu": daemon.devices.status(),
+            "gpu": daemon.devices.status() | {"driver calls": _cuda(daemon)},
             "models": daemon.approved.status(),
             "control": {"garbage": daemon.control.garbage, "refused": daemon.control.refused},
         }
@@ -124,6 +125,13 @@ class Status:
             "last_verdict": watcher.last,
             "readings": {name: round(value, 3) for name, value in watcher.readings.items()},
         }
+
+
+def _cuda(daemon: Daemon) -> str:
+    """Which libraries are probed, in words."""
+    told = daemon.cuda.status()
+    words = [f"{one['path']} ({one['functions']} functions)" for one in told["libraries"]]
+    return "; ".join([*words, *told["refused"]]) or "no watched process maps a driver's library"
 
 
 def _handover(daemon: Daemon) -> dict[str, Any]:
