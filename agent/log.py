@@ -53,6 +53,7 @@ EVENTS: Final = (
     "guard.secrets_unmarked",
     "ledger.failed",
     "models.forged",
+    "models.not_protected",
     "models.not_read",
     "probes.begun_anew",
     "probes.damaged",

@@ -333,6 +333,16 @@ enum task_role {
 	ROLE_WORKER = 0xffff,   /* a copy of a main process that ran no other program */
 };
 
+enum protection {                    /* bits: what is kept of an approved model */
+		  PROTECT_FILE = 1,  /* content, name and attributes of a file */
+		  PROTECT_PLACE = 2, /* name of a link or directory, and what is seen there */
+};
+
+enum publisher { /* bits: what a program may all the same */
+		 PUBLISH = 1,
+		 PUBLISH_MOUNT = 2,
+};
+
 enum socket_origin {
 	SOCKET_ACCEPTED = 0,  /* or not connected yet; a datagram socket that was spoken to first */
 	SOCKET_INITIATED = 1, /* it connected, or sent the first datagram */
@@ -734,6 +744,14 @@ struct file_key { /* a file, or a directory for all below it */
 	__u64 ino;
 	__u32 dev;        /* as the kernel numbers it: major << 20 | minor */
 	__u32 generation; /* of the inode's number; 0 where only places are meant */
+};
+
+struct refusal { /* of a change to a protected file: the latest, and how many */
+	__u64 time_ns;
+	__u64 count;
+	__u32 pid;
+	char comm[16];
+	__u32 reserved;
 };
 
 struct file_suffix { /* what follows a name's last dot, in lower case, right-aligned */

@@ -40,6 +40,8 @@ _COPIED: Final = {
     "members": ("", "member"),
     "modes": ("", "workload_mode"),
     "sensitive": ("file_key", ""),
+    "protected_files": ("file_key", ""),
+    "publishers": ("file_key", ""),
     "seen": ("seen_key", ""),
 }
 """Maps whose entries are carried over, in this order, by the structs of their key and value."""

@@ -54,6 +54,9 @@ MAPS: Final = (
     "meta",
     "ring",
     "sensitive",
+    "protected_files",
+    "publishers",
+    "refusals",
 )
 ITERATORS: Final = ("adopt_tasks", "adopt_sockets")
 _PORT_RANGE: Final = Path("/proc/sys/net/ipv4/ip_local_port_range")

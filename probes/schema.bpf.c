@@ -30,6 +30,8 @@ struct schema {
 	enum route_hash route_hash;
 	enum mode_flag mode_flag;
 	enum gpu_act gpu_act;
+	enum protection protection;
+	enum publisher publisher;
 	struct exec_event exec_event;
 	struct args_event args_event;
 	struct head_event head_event;
@@ -65,6 +67,7 @@ struct schema {
 	struct client_counts client_counts;
 	struct stream stream;
 	struct file_key file_key;
+	struct refusal refusal;
 	struct file_suffix file_suffix;
 	struct file_holders file_holders;
 	struct meta meta;

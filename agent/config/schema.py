@@ -138,6 +138,11 @@ class Models:
     keys: tuple[Path, ...] = key(
         (), checks.each(checks.path), "public keys that may have signed an approval, beside our own"
     )
+    publishers: tuple[str, ...] = key(
+        (),
+        checks.each(_WORD),
+        "executables that may change approved files; named any, all others are denied (tier guard)",
+    )
     theft_percent: tuple[float, ...] = key(
         (1.0, 10.0),
         checks.ascending(0.001, 1000.0),

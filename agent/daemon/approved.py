@@ -15,6 +15,7 @@ from typing import Any, Final
 
 from agent.config.schema import Models
 from agent.daemon.model_findings import Finding, Writers
+from agent.daemon.protecting import Protecting, words
 from agent.daemon.readers import Answer, Reading
 from agent.log import log
 from agent.models.approvals import Approval, Approvals, UnreadError
@@ -24,7 +25,7 @@ from collectors.models.artifacts import PICKLES, held, is_artifact, is_weights
 from collectors.models.digests import FileState
 from collectors.processes import Process
 from collectors.sightings import Sighting
-from detectors.rules.models import MARKS, UNAPPROVED, WITH_CODE
+from detectors.rules.models import MARKS, PROTECTED, UNAPPROVED, WITH_CODE
 
 LOOK_S: Final = 1.0
 """Between two looks at what is in use: sooner than most servers load what they are asked to."""
@@ -52,7 +53,9 @@ class Approved:
         lost: Opens for which there was no room.
     """
 
-    def __init__(self, state: Path, models: Models, tell: Tell, known: Known) -> None:
+    def __init__(
+        self, state: Path, models: Models, tell: Tell, known: Known, protecting: Protecting
+    ) -> None:
         """Look at nothing yet.
 
         Args:
@@ -60,11 +63,12 @@ class Approved:
             models: The configuration's table.
             tell: Called in a thread of this object's with what is wrong.
             known: The same with each digest.
+            protecting: Keeps what is approved.
         """
         self.models = models
         self.reading = Reading()
         self.lost = 0
-        self._tell, self._known = tell, known
+        self._tell, self._known, self._protecting = tell, known, protecting
         keys = (public_path(state / "keys" / "models.key"), *models.keys)
         self._approvals = Approvals(state, keys)
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="approved")
@@ -106,6 +110,8 @@ class Approved:
             "files_read": self.reading.answered,
             "files_waiting": self.reading.pending,
             "not_as_approved": sorted(wrong + list(map(str, self._approvals.forged))),
+            "protected": self._protecting.kept,
+            "changes_denied": self._protecting.denied,
             "not_read": dict(self.reading.reasons),
             "lost": self.lost,
         }
@@ -135,6 +141,7 @@ class Approved:
         for approval in list(self._approvals.roots.values()):
             if approval.users:
                 self._guarded(self._changes, approval)
+        self._guarded(self._protect)
         self._next_s = time.monotonic() + max(LOOK_S, (time.thread_time() - began_s) / SHARE) - 0.1
 
     def _manifests(self) -> None:
@@ -142,8 +149,19 @@ class Approved:
             log.error("models.forged", why=self._approvals.forged[path])
             users = {user for one in self._approvals.roots.values() for user in one.users}
             for user in users:
-                words = self._approvals.forged[path]
-                self._tell(Finding(user, str(path), MARKS["forged"], words, 0))
+                why = self._approvals.forged[path]
+                self._tell(Finding(user, str(path), MARKS["forged"], why, 0))
+
+    def _protect(self) -> None:
+        self._protecting.keep(self._approvals.roots.values(), self.models.publishers)
+        for refusal in self._protecting.refused():
+            found = self._approvals.find_file(refusal.file)
+            if found is None:
+                continue
+            approval, name = found
+            for user in sorted(approval.users):
+                path, pid = str(approval.root / name), self._pids.get((str(approval.root), user), 0)
+                self._tell(Finding(user, path, PROTECTED, words(refusal), pid))
 
     def _changes(self, approval: Approval) -> None:
         for name in approval.changed():
@@ -193,8 +211,8 @@ class Approved:
         approval, name = found
         here, seen = (approval.root / name).stat(), there.stat()
         if name in approval.entries and (here.st_dev, here.st_ino) != (seen.st_dev, seen.st_ino):
-            words = f"it sees {there.resolve()} there"
-            self._tell(Finding(workload, item, MARKS["mounted"], words, pid))
+            why = f"it sees {there.resolve()} there"
+            self._tell(Finding(workload, item, MARKS["mounted"], why, pid))
 
     def _of_nobody(self, workload: str, item: str, there: Path, pid: int) -> None:
         """Look at what lies in no approved directory: is that allowed, and does it carry code?"""
@@ -202,8 +220,8 @@ class Approved:
         if not is_weights(item):
             return
         if self.models.require_approval:
-            words = "it is not signed, and its format carries code" if suffix in PICKLES else ""
-            self._tell(Finding(workload, item, UNAPPROVED, words, pid))
+            why = "it is not signed, and its format carries code" if suffix in PICKLES else ""
+            self._tell(Finding(workload, item, UNAPPROVED, why, pid))
         state = FileState.of(there.stat())
         if (workload, state) in self._scanned:
             return
@@ -214,8 +232,8 @@ class Approved:
             self.reading.ask("digest", there, partial(self._submit, self._take_digest))
 
     def _scan_done(self, workload: str, item: str, pid: int, found: Answer) -> None:
-        for words in found.get("dangers", ())[:1]:
-            self._tell(Finding(workload, item, WITH_CODE, str(words), pid))
+        for danger in found.get("dangers", ())[:1]:
+            self._tell(Finding(workload, item, WITH_CODE, str(danger), pid))
 
     def _check(self, approval: Approval, name: str) -> None:
         try:
@@ -250,10 +268,10 @@ class Approved:
 
     def _deviates(self, approval: Approval, one: Deviation) -> None:
         path = str(approval.root / one.path)
-        words = f"{one.words}; {self._writers.words(path)}"
+        why = f"{one.words}; {self._writers.words(path)}"
         for user in sorted(approval.users):
             pid = self._pids.get((str(approval.root), user), 0)
-            self._tell(Finding(user, path, MARKS[one.what], words, pid))
+            self._tell(Finding(user, path, MARKS[one.what], why, pid))
 
 
 def _same_root(pid: int) -> bool:

@@ -32,6 +32,7 @@ from agent.daemon.membership import Membership
 from agent.daemon.model_findings import Finding
 from agent.daemon.modes import Modes
 from agent.daemon.notify import notify
+from agent.daemon.protecting import Protecting
 from agent.daemon.registry import Found, Registry
 from agent.daemon.routing import Router
 from agent.daemon.secrets import mark_secrets
@@ -155,7 +156,11 @@ class Daemon:
         self.offset_ns = time.time_ns() - time.monotonic_ns()
         self.artifacts = Artifacts(settings.paths.state / "ledger.db", self.offset_ns)
         self.approved = Approved(
-            settings.paths.state, settings.models, self._not_approved, self.artifacts.digested
+            settings.paths.state,
+            settings.models,
+            self._not_approved,
+            self.artifacts.digested,
+            Protecting.of(sensor),
         )
         self._window_start_ns = time.monotonic_ns()
 

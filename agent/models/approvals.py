@@ -9,6 +9,7 @@ import os
 import re
 import stat
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, NamedTuple
@@ -106,6 +107,17 @@ class Approval:
             for name, told in self._seen.items()
             if told is not None
         ]
+
+    def numbers(self) -> tuple[set[Number], set[Number]]:
+        """Return the approved files, and the links and directories by which they are reached."""
+        kept = [told for name, told in self._seen.items() if told and name in self.entries]
+        files = {(told.there.device, told.there.inode) for told in kept}
+        places = {(told.here.device, told.here.inode) for told in kept if told.here != told.there}
+        for folder in self._folders:
+            with suppress(OSError):
+                here = folder.lstat()
+                places.add((here.st_dev, here.st_ino))
+        return files, places
 
     def again(self, name: str) -> None:
         """Take a name for changed at the next look."""

@@ -23,6 +23,7 @@ MARKS: Final = {
 }
 """By how `agent models verify` calls it."""
 
+PROTECTED: Final = "model-protected"
 UNAPPROVED: Final = "model-unapproved"
 WITH_CODE: Final = "model-with-code"
 
@@ -68,13 +69,19 @@ RULES: Final = (
         (*_TAMPERED, "AML.T0018.002"),
     ),
     _rule(
+        PROTECTED,
+        Level.HIGH,
+        "an approved model file that somebody tried to change, which was denied",
+        _TAMPERED,
+    ),
+    _rule(
         "model-missing",
         Level.HIGH,
         "an approved model file that is gone",
         ("AML.T0029", "T1485"),
     ),
     _rule(
-        "model-with-code",
+        WITH_CODE,
         Level.HIGH,
         "a model file that runs code when it is loaded, which no model needs",
         _LOADED,
@@ -92,7 +99,7 @@ RULES: Final = (
         _TAMPERED,
     ),
     _rule(
-        "model-unapproved",
+        UNAPPROVED,
         Level.MEDIUM,
         "a model file that nobody approved, where the configuration asks for it",
         _CHAIN,

@@ -59,6 +59,10 @@ SUITES: Final[tuple[Suite, ...]] = (
         "guard", "denies before the act", "python tests/vm/guest/guard.py", 120,
         smoke="python tests/vm/guest/guard.py --seconds 0.05",
     ),
+    Suite(
+        "protect", "keeps approved models", "python -m tests.vm.guest.protect", 240,
+        smoke="python -m tests.vm.guest.protect",
+    ),
     Suite("live", "doctor --live sees each eye", "python tests/vm/live.py", 120),
     *map(_of_host, CAPABILITIES),
     Suite(

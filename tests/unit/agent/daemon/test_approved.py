@@ -12,6 +12,7 @@ import pytest
 from agent.config.schema import Models
 from agent.daemon.approved import Approved
 from agent.daemon.model_findings import Finding
+from agent.daemon.protecting import Protecting
 from agent.models.inventory import inventory
 from agent.models.manifest import approve, default_path
 from agent.models.signing import Signer
@@ -48,7 +49,11 @@ def start(tmp_path: Path) -> Iterator[Callable[..., tuple[Approved, list[Finding
         told: list[Finding] = []
         made.append(
             Approved(
-                tmp_path / "state", Models(**settings), told.append, lambda _state, _sha256: None
+                tmp_path / "state",
+                Models(**settings),
+                told.append,
+                lambda _state, _sha256: None,
+                Protecting(None),
             )
         )
         return made[0], told

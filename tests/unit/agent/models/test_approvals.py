@@ -128,3 +128,14 @@ def test_a_new_approval_counts_and_its_workloads_stay(
     anew = approvals.roots[str(model)]
     assert anew.users == {"server"}
     assert wrong(anew, approvals) == []
+
+
+def test_what_can_be_kept_is_each_approved_file_and_every_way_to_it(
+    approval: Approval, model: Path
+) -> None:
+    approval.changed()
+    files, places = approval.numbers()
+    weights, config = model / "weights.safetensors", model / "sub" / "config.json"
+    assert files == {(one.st_dev, one.st_ino) for one in (weights.stat(), config.stat())}
+    reached = (model / "latest.safetensors", model, model / "sub")
+    assert places == {(one.st_dev, one.st_ino) for one in (path.lstat() for path in reached)}
