@@ -5,7 +5,7 @@ import pickle
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
@@ -18,6 +18,7 @@ from agent.models.manifest import approve, default_path
 from agent.models.signing import Signer
 from collectors.models.digests import DigestCache
 from collectors.sightings import Sighting
+from probes.protect import FILE, Protection, Refusal
 
 LIMIT_S = 20.0
 HEADER = b"\2\0\0\0\0\0\0\0{}"
@@ -45,7 +46,10 @@ def model(tmp_path: Path) -> Path:
 def start(tmp_path: Path) -> Iterator[Callable[..., tuple[Approved, list[Finding]]]]:
     made: list[Approved] = []
 
-    def begin(**settings: Any) -> tuple[Approved, list[Finding]]:  # noqa: ANN401 - of the table
+    def begin(
+        protecting: Protecting | None = None,
+        **settings: Any,  # noqa: ANN401 - of the table
+    ) -> tuple[Approved, list[Finding]]:
         told: list[Finding] = []
         made.append(
             Approved(
@@ -53,7 +57,7 @@ def start(tmp_path: Path) -> Iterator[Callable[..., tuple[Approved, list[Finding
                 Models(**settings),
                 told.append,
                 lambda _state, _sha256: None,
-                Protecting(None),
+                protecting or Protecting(None),
             )
         )
         return made[0], told
@@ -135,3 +139,53 @@ def test_unapproved_weights_are_told_only_where_the_configuration_asks_for_appro
     opened(approved, tmp_path / "x.safetensors")
     approved.close()
     assert len(told) == 1
+
+
+class Denying:
+    """Stands for the kernel's lists in the tier `guard`, which tests/vm/guest/protect.py tries."""
+
+    def __init__(self) -> None:
+        self.files: dict[tuple[int, int], str] = {}
+        self.publishers: tuple[str, ...] = ()
+        self.denied: list[Refusal] = []
+
+    def keep(self, files: dict[tuple[int, int], str], publishers: tuple[str, ...]) -> int:
+        self.files, self.publishers = files, publishers
+        return 0
+
+    def refused(self) -> list[Refusal]:
+        found, self.denied = self.denied, []
+        return found
+
+
+def test_what_is_approved_is_kept_where_publishers_are_named_and_who_was_denied_is_told(
+    start: Callable[..., tuple[Approved, list[Finding]]], model: Path
+) -> None:
+    kernel = Denying()
+    protecting = Protecting(cast("Protection", kernel))
+    approved, told = start(protecting, publishers=("/usr/bin/rsync",))
+    opened(approved, model / "a.safetensors")
+    until(approved, lambda: approved.status()["protected"] == 3)
+    weights = (model / "b.safetensors").stat()
+    number = (weights.st_dev, weights.st_ino)
+    assert kernel.files[number] == FILE
+    assert kernel.publishers == ("/usr/bin/rsync",)
+    kernel.denied.append(Refusal(number, 1, 2, os.getpid(), "python"))
+    until(approved, lambda: told)
+    assert [(one.mark, one.path) for one in told] == [
+        ("model-protected", str(model / "b.safetensors"))
+    ]
+    assert f"(process {os.getpid()}), 2 times" in told[0].words
+    assert approved.status()["changes_denied"] == 2
+
+
+def test_nothing_is_kept_where_no_publisher_is_named(
+    start: Callable[..., tuple[Approved, list[Finding]]], model: Path
+) -> None:
+    kernel = Denying()
+    approved, _ = start(Protecting(cast("Protection", kernel)))
+    opened(approved, model / "a.safetensors")
+    until(approved, lambda: approved.reading.answered == 2)
+    approved.tick(0)
+    approved.close()
+    assert kernel.files == {}
