@@ -66,13 +66,24 @@ def trust(
         typer.Option(metavar="FILE", help="Ed25519 secret key in PEM; made where it is absent."),
     ] = None,
     manifest: ManifestFile = None,
+    bundle: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Only if this OpenSSF Model Signing bundle fits."),
+    ] = None,
+    bundle_key: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Public key in PEM that signed the bundle.")
+    ] = None,
+    certificate: Annotated[
+        list[Path] | None, typer.Option(metavar="FILE", help="Chain that the bundle is signed by.")
+    ] = None,
     force: Annotated[bool, typer.Option("--force", help="Approve dangerous files too.")] = False,
     config: ConfigFile = None,
     as_json: AsJson = False,
 ) -> None:
     """Approve a model directory as it is now: a signed manifest of every file and link.
 
-    What a scan calls dangerous is not approved unless you insist.
+    What a scan calls dangerous is not approved unless you insist. With a bundle, the publisher's
+    signature is checked first; from then on the agent compares with our own.
     """
     from agent.models import manifest as manifests
     from agent.models.inventory import inventory
@@ -82,6 +93,8 @@ def trust(
     from collectors.models.digests import DigestCache
 
     _must_be_directory(directory)
+    if bundle is not None:
+        _must_fit(directory, bundle, bundle_key, certificate)
     found = scan_tree([directory])
     if found.worst is Severity.DANGER and not force:
         sys.stderr.write(page(found, colour=False) + "\nNot approved.\n")
@@ -117,14 +130,11 @@ def verify(
 
     Names what changed, is missing or new, and links that lead elsewhere.
     """
-    from agent.models.bundles import verify_bundle
     from agent.models.report import deviations as deviations_page
 
     _must_be_directory(directory)
     if bundle is not None:
-        if (key is None) == (not certificate):
-            raise typer.BadParameter("a bundle needs either --key or --certificate")
-        verify_bundle(directory, bundle, key, certificate or ())
+        _must_fit(directory, bundle, key, certificate)
         answer: dict[str, Any] = {"directory": str(directory), "bundle": str(bundle)}
         emit(answer | {"findings": []}, f"{directory} is what {bundle} says.", as_json=as_json)
         return
@@ -162,6 +172,16 @@ def _compared(directory: Path, key: Path | None, manifest: Path | None, config: 
     approved = manifests.read(file, directory, checker)
     with _Progress(directory) as told:
         return compare(directory, approved, DigestCache(), told)
+
+
+def _must_fit(
+    directory: Path, bundle: Path, key: Path | None, certificates: list[Path] | None
+) -> None:
+    from agent.models.bundles import verify_bundle
+
+    if (key is None) == (not certificates):
+        raise typer.BadParameter("a bundle needs either a key or certificates")
+    verify_bundle(directory, bundle, key, certificates or ())
 
 
 def _must_be_directory(directory: Path) -> None:

@@ -115,3 +115,16 @@ def test_history_shows_who_used_a_file(agent: Run, tmp_path: Path) -> None:
     code, out, _ = agent("history", "/m/a.gguf", "--json")
     assert (code, json.loads(out)[0]["exe"]) == (0, "/bin/server")
     assert agent("history", "/m/other.gguf")[0] == 4
+
+
+def test_a_directory_is_not_approved_on_a_bundle_that_cannot_be_checked(
+    agent: Run, model: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "model.sig").write_text("{}")
+    (tmp_path / "key.pub").write_text("none")
+    code, _, err = agent("trust", model, "--bundle", tmp_path / "model.sig")
+    assert code == 2
+    assert "a bundle needs either a key or certificates" in " ".join(err.split())
+    keyed = ("--bundle", tmp_path / "model.sig", "--bundle-key", tmp_path / "key.pub")
+    assert agent("trust", model, *keyed)[0] != 0
+    assert agent("verify", model)[0] == 5, "nothing was approved"
