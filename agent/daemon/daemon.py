@@ -155,13 +155,7 @@ class Daemon:
         self.control = ControlServer(settings.paths.run, Handlers(self).table())
         self.offset_ns = time.time_ns() - time.monotonic_ns()
         self.artifacts = Artifacts(settings.paths.state / "ledger.db", self.offset_ns)
-        self.approved = Approved(
-            settings.paths.state,
-            settings.models,
-            self._not_approved,
-            self.artifacts.digested,
-            Protecting.of(sensor),
-        )
+        self.approved = self._comparing()
         self._window_start_ns = time.monotonic_ns()
 
     def run(self) -> None:
@@ -322,6 +316,16 @@ class Daemon:
             seen = watcher.images.look(table, found.pids, member, time.monotonic_ns())
             if seen:
                 watcher.see(seen, self.membership.role_of)
+
+    def _comparing(self) -> Approved:
+        """Compare what is served with what was approved."""
+        return Approved(
+            self.settings.paths.state,
+            self.settings.models,
+            self._not_approved,
+            self.artifacts.digested,
+            Protecting.of(self.sensor),
+        )
 
     def _not_approved(self, finding: Finding) -> None:
         """Have the loop judge what a thread found."""
