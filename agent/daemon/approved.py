@@ -7,6 +7,7 @@ something new that the workload did, so that it is judged, told and acted on as 
 from __future__ import annotations
 
 import time
+from collections import OrderedDict
 from collections.abc import Callable, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
@@ -37,6 +38,9 @@ INDEX_S: Final = 5.0
 """Between two looks at approved directories that nobody uses, while files are opened."""
 
 MOST_WAITING: Final = 1_000
+MOST_USED: Final = 4_096
+"""Opens remembered: what is approved while it is served is compared from then on."""
+
 _USES: Final = frozenset({"file", "model"})
 _SCANNED: Final = PICKLES | {".npy", ".npz", ".h5", ".keras", ".hdf5", ".nemo", ".mar"}
 
@@ -76,6 +80,7 @@ class Approved:
         self._look: Future[None] | None = None
         self._next_s = self._index_s = 0.0
         self._writers = Writers()
+        self._used: OrderedDict[tuple[str, str, str], int] = OrderedDict()
         self._pids: dict[tuple[str, str], int] = {}
         self._scanned: set[tuple[str, FileState]] = set()
 
@@ -145,7 +150,12 @@ class Approved:
         self._next_s = time.monotonic() + max(LOOK_S, (time.thread_time() - began_s) / SHARE) - 0.1
 
     def _manifests(self) -> None:
-        for path in self._approvals.refresh():
+        before = set(self._approvals.roots)
+        forged = self._approvals.refresh()
+        if not self._approvals.roots.keys() <= before:
+            for (workload, item, host_path), pid in list(self._used.items()):
+                self._guarded(self._look_up, workload, item, host_path, pid)
+        for path in forged:
             log.error("models.forged", why=self._approvals.forged[path])
             users = {user for one in self._approvals.roots.values() for user in one.users}
             for user in users:
@@ -168,6 +178,13 @@ class Approved:
             self._check(approval, name)
 
     def _opened(self, workload: str, item: str, host_path: str, pid: int) -> None:
+        self._used[workload, item, host_path] = pid
+        self._used.move_to_end((workload, item, host_path))
+        while len(self._used) > MOST_USED:
+            self._used.popitem(last=False)
+        self._look_up(workload, item, host_path, pid)
+
+    def _look_up(self, workload: str, item: str, host_path: str, pid: int) -> None:
         there = Path(f"/proc/{pid}/root{item}")
         found = self._of_file(there) or self._of_path(host_path or item, pid)
         if found is None:

@@ -114,6 +114,23 @@ def test_a_change_after_that_is_told_to_each_workload_with_who_wrote_it(
     assert approved.status()["not_as_approved"] == [str(path)]
 
 
+def test_what_is_approved_while_it_is_served_is_compared_from_then_on(
+    start: Callable[..., tuple[Approved, list[Finding]]], tmp_path: Path
+) -> None:
+    late, state = tmp_path / "late", tmp_path / "state"
+    late.mkdir()
+    (late / "a.safetensors").write_bytes(HEADER)
+    approved, told = start()
+    opened(approved, late / "a.safetensors")
+    until(approved, lambda: approved.reading.answered == 1)
+    key = Signer.load_or_make(state / "keys" / "models.key")
+    approve(late, inventory(late, DigestCache()), key, default_path(state, late))
+    until(approved, lambda: approved.status()["in_use"] == 1)
+    (late / "a.safetensors").write_bytes(HEADER[:-1] + b"]")
+    until(approved, lambda: told)
+    assert [one.mark for one in told] == ["model-changed"]
+
+
 def test_a_file_that_nobody_approved_is_looked_at_for_code(
     start: Callable[..., tuple[Approved, list[Finding]]], tmp_path: Path
 ) -> None:

@@ -208,6 +208,17 @@ def test_a_shell_that_starts_a_server_is_not_its_root(host: Host, rules: Ruleboo
     assert rules.role("vllm", table.processes[101], table) == "unknown-child"
 
 
+def test_pytriton_with_a_workspace_of_its_own_place_is_pytriton_with_the_models_process(
+    host: Host, rules: Rulebook
+) -> None:
+    exe = "/srv/w/tritonserver"
+    shared = "--backend-config=python,shm-region-prefix-name=pytrtion100-a1b2"
+    host.add(100, [PYTHON, "server.py"])
+    host.add(101, ["tritonserver", shared], ppid=100, exe=exe, ports=[8000])
+    found = only(rules.recognise(host.table()))
+    assert (found.engine, set(found.pids)) == ("pytriton", {100, 101})
+
+
 def test_a_copy_of_the_root_is_a_worker(host: Host, rules: Rulebook) -> None:
     onnxruntime(host)
     cmdline = [PYTHON, "/v/bin/uvicorn", "server:app", "--port", "8111"]
