@@ -73,12 +73,13 @@ def requests(counted: int, by_route: int, routes_full: int) -> Stage:
 
     Args:
         counted: Of all workloads.
-        by_route: Told to the windows; what falls between the two readings waits for the next.
+        by_route: Told to the windows. Routes are read a moment later: what was asked between is
+            ahead in them, until the next reading counts it.
         routes_full: Times a route or a client found no room.
     """
-    rest = max(counted - by_route, 0)
-    lost = {"routes_full": rest} if routes_full else {}
-    return Stage("requests", counted, by_route, lost, 0 if routes_full else rest)
+    went = min(by_route, counted)
+    lost = {"routes_full": counted - went} if routes_full else {}
+    return Stage("requests", counted, went, lost, 0 if routes_full else counted - went)
 
 
 def marks(losses: Mapping[str, int]) -> Stage:

@@ -69,3 +69,13 @@ def test_losses_add_up_by_stage_and_reason() -> None:
 
 def test_losses_by_level_have_the_level_in_the_reason() -> None:
     assert stages.by_level({"low": 2, "high": 0}, "disk_full") == {"disk_full_low": 2}
+
+
+@pytest.mark.parametrize(("by_route", "full", "waits", "lost"), [
+    (9, 0, 1, {}), (10, 0, 0, {}), (11, 0, 0, {}), (7, 2, 0, {"routes_full": 3}),
+])  # fmt: skip
+def test_requests_between_the_two_readings_are_neither_lost_nor_unexplained(
+    by_route: int, full: int, waits: int, lost: dict[str, int]
+) -> None:
+    told = stages.requests(10, by_route, full).told()
+    assert (told["in"], told["pending"], told["lost"]) == (10, waits, lost)
