@@ -123,6 +123,10 @@ def test_the_digest_of_a_module_is_that_of_its_file(run: Run, tmp_path: Path) ->
         (told,) = [s for s in seen.sightings if s.kind == "gpu"]
         address, prefix, size = told.frames
         code = cuda.code(gated.pid, address, size, prefix, PREFIX_BYTES)
+        gated.tell()
+        assert gated.hear() == "done"
+        gated.tell()
+        gated.end()
     assert code == cuda.Code(
         "cubin", hashlib.sha256(CODE).hexdigest(), 4128, whole=True, changed=False
     )

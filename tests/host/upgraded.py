@@ -43,7 +43,7 @@ def build(work: Path) -> Path:
     events.write_text(changed(events.read_text()))
     flags = ("-g", "-O2", "-target", "bpf", "-D__TARGET_ARCH_x86", "-I", str(copy))
     parts = []
-    for source in sorted(copy.glob("*.bpf.c")):
+    for source in sorted(set(copy.glob("*.bpf.c")) - {copy / "cuda.bpf.c"}):
         part = work / f"{source.stem}.o"
         subprocess.run(["clang", *flags, "-c", source, "-o", part], check=True)
         parts.append(part)
