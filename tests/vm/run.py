@@ -90,7 +90,9 @@ def boot(machine: Machine, command: str, *, limit_s: float = 300, quiet: bool = 
         console = work / "console"
         began = time.monotonic()
         limit = str(limit_s * SLOWNESS)
-        argv = ["timeout", "--kill-after=5", limit, *_qemu(vmlinuz, initramfs, console)]
+        # It ends with whoever booted it, also one that a signal ended.
+        argv = ["setpriv", "--pdeathsig", "TERM", "timeout", "--kill-after=5", limit]
+        argv += _qemu(vmlinuz, initramfs, console)
         with subprocess.Popen(
             argv, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True, errors="replace"
         ) as process:
