@@ -125,6 +125,7 @@ class Assessment:
         techniques: ATT&CK and ATLAS ids, without repetition.
         summary: One sentence for a person.
         likeness: Bits by which attacks are likelier to make its new call sequences than it is.
+        announces: Whether it is told however grave the one before was: a decision is asked for.
     """
 
     state: BaselineState
@@ -140,3 +141,4 @@ class Assessment:
     summary: str
     uploads: tuple[Upload, ...] = ()
     likeness: float | None = None
+    announces: bool = False

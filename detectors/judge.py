@@ -152,13 +152,11 @@ class Judge:
 
     def _announced(self, assessment: Assessment) -> Assessment:
         """Say once that what runs is not what was learnt, and what is to be decided."""
-        if not self.announcing:
-            return assessment
+        if not self.announcing or assessment.level >= Level.MEDIUM:
+            return assessment  # graver news comes first; the next calm window says the rest
         self.announcing = False
-        if assessment.level >= Level.MEDIUM:
-            return assessment  # graver news; status says the rest
         words = explain.outdated(self.baseline)
-        return replace(assessment, level=Level.MEDIUM, summary=words)
+        return replace(assessment, level=Level.MEDIUM, summary=words, announces=True)
 
     def assess_item(self, item: Item) -> NovelItem | None:
         """Judge one item at once, without waiting for its window. Changes nothing.

@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 EXECUTABLE: Final = "executable"
 MOST_MODELS: Final = 64
 
+_START_NS: Final = 20_000_000
+"""A process's start is told in hundredths of a second, rounded down; a file's time in ticks."""
+
 _ENDS_BYTES: Final = 1 << 20
 _MOST_NOTES_BYTES: Final = 64 << 10
 _ELF64: Final = struct.Struct("<4sBB10xHHIQQQIHHHHHH")
@@ -52,7 +55,7 @@ def makeup(process: Process, models: Iterable[str], builds: Builds) -> Mapping[s
             found = (root / model.lstrip("/")).stat()
         except OSError:
             continue  # gone, or out of sight: what is missing changes nothing
-        if found.st_mtime_ns > started_ns:
+        if found.st_mtime_ns > started_ns + _START_NS:
             continue  # changed since: not what this process was started with
         changed = datetime.fromtimestamp(found.st_mtime_ns // 1_000_000_000, tz=UTC)
         facts[model] = f"{found.st_size:,} bytes of {changed:%Y-%m-%d %H:%M:%S} UTC"

@@ -12,7 +12,7 @@ from tests.host.eyes import Eyes
 PINS = Path(f"/sys/fs/bpf/inferward-test-{os.getpid()}")
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")  # each deed takes a workload's number, and there are 255
 def eyes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Eyes]:
     try:
         sensor = Sensor.open(PINS)

@@ -85,8 +85,7 @@ def test_another_model_questions_the_baseline_and_says_what_to_decide(change: Ch
 
     wait_for(asked, 30.0)
     assert str(change.model) in change.daemon.command("status").stdout
-    listed = change.daemon.json("baseline", "list")
-    assert "2,000 bytes" in listed[0]["reason"]
+    wait_for(lambda: "2,000 bytes" in change.daemon.json("baseline", "list")[0]["reason"])
 
 
 def test_a_decision_keeps_the_baseline_for_the_new_model(change: Change) -> None:
