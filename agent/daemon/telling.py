@@ -43,7 +43,11 @@ class Telling:
     def _news(self, assessment: Assessment, window: Window) -> bool:
         if assessment.level < Level.LOW:
             return False
-        if assessment.announces or assessment.level > self.level or self._late(self.told_ns, window):
+        if (
+            assessment.announces
+            or assessment.level > self.level
+            or self._late(self.told_ns, window)
+        ):
             return True
         return any(
             item.level >= Level.LOW and self._late(self.acts.get(_act(item), 0), window)
