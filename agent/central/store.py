@@ -71,7 +71,8 @@ class CentralStore:
             raise StoreMissingError from error
         path.mkdir(parents=True, exist_ok=True, mode=0o700)
         try:
-            engine: Engine = session.Session(str(path))  # type: ignore[no-untyped-call]
+            with _bounded(stuck_after_s):
+                engine: Engine = session.Session(str(path))  # type: ignore[no-untyped-call]
             store = cls(engine, stuck_after_s)
         except RuntimeError as error:
             raise StoreFailedError(_first_line(error)) from error
@@ -80,7 +81,8 @@ class CentralStore:
 
     def close(self) -> None:
         """Let the directory go."""
-        self._engine.close()
+        with _bounded(self._stuck_after_s):
+            self._engine.close()
 
     def marks(self) -> dict[tuple[str, str], int]:
         """Return the last sequence stored of each host and epoch."""

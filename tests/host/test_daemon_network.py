@@ -104,7 +104,7 @@ def test_a_sweep_over_closed_ports_is_a_search(scene: Scene) -> None:
 def test_an_upload_names_its_peer_and_how_much_it_took(scene: Scene) -> None:
     with socket.create_server(("127.0.0.1", 0)) as sink:
         port = sink.getsockname()[1]
-        taking = threading.Thread(target=_drain, args=(sink,))
+        taking = threading.Thread(target=_drain, args=(sink,), daemon=True)
         taking.start()
         scene.server.do(UPLOAD.format(port=port))
         taking.join()

@@ -133,7 +133,7 @@ own.recv(1)
         eyes.python(script, listener.getsockname()[1]) as gated,
     ):
         peer, _ = listener.accept()
-        reader = threading.Thread(target=_answer, args=(peer, 10007))
+        reader = threading.Thread(target=_answer, args=(peer, 10007), daemon=True)
         reader.start()
         gated.tell()
         gated.end()

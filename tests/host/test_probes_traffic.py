@@ -154,7 +154,7 @@ own.sendall(bytes(1 << 20)); own.shutdown(socket.SHUT_WR); own.recv(1)
         eyes.python(script, listener.getsockname()[1]) as gated,
     ):
         peer, _ = listener.accept()
-        reader = threading.Thread(target=_drain, args=(peer,))
+        reader = threading.Thread(target=_drain, args=(peer,), daemon=True)
         reader.start()
         gated.tell()
         gated.end()

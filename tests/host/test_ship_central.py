@@ -10,6 +10,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from importlib.util import find_spec
 from pathlib import Path
@@ -53,7 +54,7 @@ shipper = Shipper.start(ShipSettings(host="h1", endpoints=(bind,), central_key=c
 for number in range(first, len(verdicts)):
     shipper.offer(verdicts[number])
     if number % 10 == 9:
-        assert shipper.flush(10.0)
+        assert shipper.flush(60.0)  # central may be killed, hang, end itself and start meanwhile
         print(number + 1, flush=True)
 while shipper.stats().queued:
     time.sleep(0.05)
@@ -161,6 +162,46 @@ class Fleet:
         return shipper
 
 
+@dataclass
+class Keeper:
+    """Starts central again whenever it ended, as a service manager does."""
+
+    fleet: Fleet
+    central: "subprocess.Popen[str]"
+    _ended: threading.Event = field(default_factory=threading.Event)
+    _starting: threading.Lock = field(default_factory=threading.Lock)
+
+    def run(self) -> None:
+        """Until `end`."""
+        while not self._ended.wait(0.2):
+            with self._starting:
+                if self.central.poll() is not None:
+                    self.central = self.fleet.start_central()
+
+    def kill(self) -> None:
+        """Kill central, but not while it starts."""
+        with self._starting:
+            self.central.kill()
+            self.central.wait()
+
+    def end(self) -> None:
+        """Start it no more."""
+        self._ended.set()
+
+
+@contextmanager
+def _kept(fleet: Fleet) -> Iterator[Keeper]:
+    keeper = Keeper(fleet, fleet.start_central())
+    # A daemon: a test that fails meanwhile must not keep the whole run from ending.
+    thread = threading.Thread(target=keeper.run, daemon=True)
+    thread.start()
+    try:
+        yield keeper
+    finally:
+        keeper.end()
+        thread.join(30.0)
+
+
 @pytest.fixture
 def fleet(tmp_path: Path) -> Iterator[Fleet]:
     keys = KeyStore(tmp_path / "keys")
@@ -203,52 +244,35 @@ def test_a_verdict_arrives_as_it_was_and_is_acknowledged(fleet: Fleet) -> None:
     assert not fleet.socket.exists()
 
 
+@pytest.mark.timeout(300)
 def test_a_thousand_verdicts_are_stored_once_though_both_sides_are_killed(fleet: Fleet) -> None:
     fleet.keys.allow("h1", fleet.keys.new("host", "h1").public)
     offered = [verdict(number) for number in range(1_000)]
     (fleet.state / "offered.json").write_text(json.dumps(offered))
-    central = fleet.start_central()
-    ended = threading.Event()
-
-    def keep_central() -> None:
-        """Start it again whenever it ended by itself, as a service manager does."""
-        nonlocal central
-        while not ended.wait(0.2):
-            with starting:
-                if central.poll() is not None:
-                    central = fleet.start_central()
-
-    starting = threading.Lock()
-    keeper = threading.Thread(target=keep_central)
-    keeper.start()
-    first = 0
-    for killed_at in (200, 600, None):
-        host = fleet.run(
-            OFFER, str(fleet.state), fleet.bind, fleet.central_key, str(first), str(ROOT)
-        )
-        assert host.stdout
-        for line in host.stdout:
-            if line == "done\n":
-                break
-            first = int(line)
-            if first in {300, 800}:
-                with starting:
-                    central.kill()
-                    central.wait()
-            if killed_at is not None and first >= killed_at:
-                os.kill(host.pid, signal.SIGKILL)
-                break
-        host.wait()
-    ended.set()
-    keeper.join()
-    assert first == 1_000
-    assert fleet.verdicts(limit=2_000) == offered
-    assert sum(fleet.host("h1")["verdicts"].values()) == 1_000
-    assert fleet.host("h1")["missing"] == {}
-    central.kill()
-    central.wait()
-    fleet.start_central()
-    assert len(fleet.verdicts(limit=2_000)) == 1_000
+    with _kept(fleet) as keeper:
+        first = 0
+        for killed_at in (200, 600, None):
+            host = fleet.run(
+                OFFER, str(fleet.state), fleet.bind, fleet.central_key, str(first), str(ROOT)
+            )
+            assert host.stdout
+            for line in host.stdout:
+                if line == "done\n":
+                    break
+                first = int(line)
+                if first in {300, 800}:
+                    keeper.kill()
+                if killed_at is not None and first >= killed_at:
+                    os.kill(host.pid, signal.SIGKILL)
+                    break
+            host.wait()
+        assert first == 1_000
+        assert fleet.verdicts(limit=2_000) == offered
+        assert sum(fleet.host("h1")["verdicts"].values()) == 1_000
+        assert fleet.host("h1")["missing"] == {}
+        keeper.kill()
+        wait_for(fleet.answers, 60.0)
+        assert len(fleet.verdicts(limit=2_000)) == 1_000
 
 
 def test_a_key_that_is_not_allowed_gets_nothing_stored_and_says_why(fleet: Fleet) -> None:

@@ -48,6 +48,7 @@ class Stage:
         self.folder = folder
         self.plain = self._file("plain")
         self.below = self._file("credentials/deep/token")
+        stack.callback(_unmount, folder / "credentials")
         self.listed = self._file("listed")
         self.stranger = stack.enter_context(subprocess.Popen(["sleep", "600"]))
         stack.callback(self.stranger.kill)
@@ -114,6 +115,12 @@ class Stage:
             Act("kill-own", kept=True),
             Act("socketpair", kept=True),
         )
+
+
+def _unmount(place: Path) -> None:
+    """Whoever mounts may be ended before it takes that away again."""
+    while place.is_mount():
+        subprocess.run(["umount", "--lazy", str(place)], check=True)
 
 
 def _drain(listener: socket.socket, kind: int) -> None:

@@ -47,7 +47,7 @@ def loop(ring: Ring) -> Loop:
 
 @pytest.fixture
 def running(loop: Loop) -> Iterator[Loop]:
-    thread = threading.Thread(target=loop.run)
+    thread = threading.Thread(target=loop.run, daemon=True)
     thread.start()
     yield loop
     loop.stop()
