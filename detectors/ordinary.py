@@ -9,7 +9,7 @@ from typing import Final
 
 from detectors import questions, refusals
 from detectors.assessment import Level
-from detectors.changes import change_of, weigh
+from detectors.changes import MODEL_FILE, change_of, weigh
 from detectors.generalise import (
     EPHEMERAL_PORT_FIRST,
     address_class,
@@ -40,6 +40,8 @@ _QUIET_SOCKETS: Final = re.compile(
 
 _QUIET_CALLS: Final = re.compile(r"^socket (?:netlink route|inet6? (?:stream mptcp|dgram icmp6?))$")
 _DOOR: Final = ("T1571", "T1205", "AML.T0072")
+
+_REPLACING: Final = frozenset({"renamed-to", "linked-to", "symlinked", "truncated-to"})
 
 _CHANGED: Final = ("T1565.001", "AML.T0018.000")
 
@@ -174,7 +176,11 @@ def _write(item: Item, known: Repertoire) -> Verdict:  # noqa: PLR0911 - one ret
         )
     if known.other_role_knows(item) or known.knows_folder(key, (ItemKind.WRITE,)):
         return Level.INFO, "a new file beside files it writes", ()
-    if known.knows_used(item, ItemKind.FILE) or known.knows_used(item, ItemKind.MODEL):
+    read = known.knows_used(item, ItemKind.FILE) or known.knows_used(item, ItemKind.MODEL)
+    # Where a model lies does not matter: many are served out of temporary directories.
+    if MODEL_FILE.search(path) and _replaces(item, read=read):
+        return Level.HIGH, "a change to a model file that it never wrote", _CHANGED
+    if read:
         return Level.MEDIUM, "a change to a file that it only read before", _CHANGED
     if _TEMPORARY.search(path):
         return Level.LOW, "a temporary file", ()
@@ -189,6 +195,14 @@ def _write(item: Item, known: Repertoire) -> Verdict:  # noqa: PLR0911 - one ret
             ("T1565.001", "AML.T0018.000"),
         )
     return Level.MEDIUM, "a file in a place it never wrote to", ("T1074.001", "AML.T0037")
+
+
+def _replaces(item: Item, *, read: bool) -> bool:
+    """Tell whether bytes that somebody else put there, or that it read, are others from now on."""
+    change = change_of(item.marks)
+    if change:
+        return read and change in _REPLACING
+    return read or not item.marks & {"create", "made"}
 
 
 def _library(item: Item, known: Repertoire) -> Verdict:

@@ -53,10 +53,9 @@ class Departures:
                 self.sent[one.peer] = one.total_bytes
         while len(self.sent) > MAX_PEERS:
             del self.sent[min(self.sent, key=lambda peer: self.sent[peer])]
-        sums = dict(self.sent)
-        if len(sums) > 1:
-            sums[_ALL] = sum(sums.values())
-        passed = [self._passed(peer, sent, window, percents) for peer, sent in sums.items()]
+        passed = [self._passed(peer, sent, window, percents) for peer, sent in self.sent.items()]
+        # Last: what one peer alone was sent is told of that one.
+        passed.append(self._passed(_ALL, sum(self.sent.values()), window, percents))
         return tuple(one for one in passed if one is not None)
 
     def _passed(
@@ -65,6 +64,8 @@ class Departures:
         share = 100.0 * sent / window.weights_bytes
         over = [percent for percent in percents if share >= percent]
         if not over or sent < FLOOR_BYTES or (peer, over[-1]) in self.told:
+            return None
+        if peer == _ALL and any(percent == over[-1] for _, percent in self.told):
             return None
         self.told.update((peer, percent) for percent in over)
         return NovelItem(

@@ -74,10 +74,10 @@ class Item:
         exe: Its executable, empty where unknown.
         marks: Of ``create``, ``deleted``, ``memfd``, ``anonymous``, ``stdio-socket``,
             ``truncated``, ``foreign``, ``mprotect``, ``wildcard``, ``given``, ``other-user``,
-            ``listed``, ``mapped``, ``shared``, ``stranger``, ``watched``, ``written``; of a
-            refused peer the error; of a change of name or attribute one of
-            `detectors.changes.CHANGES`; of a model file that is not as approved one of
-            `detectors.rules.models`.
+            ``listed``, ``made`` (written, and made by the workload itself before), ``mapped``,
+            ``shared``, ``stranger``, ``watched``, ``written``; of a refused peer the error; of a
+            change of name or attribute one of `detectors.changes.CHANGES`; of a model file that
+            is not as approved one of `detectors.rules.models`.
         count: How often in this window.
         other: The other name of a rename or a link; the new mode, owner or length; how a model
             file differs from what was approved.

@@ -10,6 +10,7 @@ from agent.daemon.hands import Action, Hands, Rehearsed, unanswered
 from agent.daemon.images import Images
 from agent.daemon.items import item_of
 from agent.daemon.lineage import Lineage
+from agent.daemon.made import Made
 from agent.daemon.makeup import EXECUTABLE, MOST_MODELS, Builds, makeup
 from agent.daemon.registry import Found
 from agent.daemon.telling import Telling
@@ -88,6 +89,7 @@ class Watcher:
     _models: set[str] = field(default_factory=set)
     _compared: tuple[int, int] = (0, 0)
     _builds: Builds = field(default_factory=dict)
+    _made: Made = field(default_factory=Made)
     _grave: list[NovelItem] = field(default_factory=list)
     telling: Telling = field(default_factory=Telling)
 
@@ -106,10 +108,11 @@ class Watcher:
     def see(self, sightings: Iterable[Sighting], role_of: Callable[[int], str]) -> None:
         """Take in what the kernel just told, and act at once where it is grave."""
         items = []
-        for sighting in sightings:
-            if sighting.kind == "stack":
-                self.stacks.take(sighting)
+        for told in sightings:
+            if told.kind == "stack":
+                self.stacks.take(told)
                 continue
+            sighting = self._made.mark(told)
             self.lineage.learn(sighting)
             self.recent.append(sighting)
             if sighting.kind == "file" and sighting.size and is_weights(sighting.item):

@@ -10,47 +10,17 @@ from functools import lru_cache
 from pathlib import Path
 
 from collectors.engines.schema import When
+from collectors.engines.scripts import imports, program
 from collectors.processes import Process
 from collectors.procfs import ReadCounts, read
 
-_INTERPRETER = re.compile(r"(python|pypy)[0-9.]*[a-z]?")
-_WITH_VALUE = frozenset({"-W", "-X", "--check-hash-based-pycs"})
 _CONFIG_LIMIT = 4 << 20
-_REMEMBERED_LINE = 4096  # characters: of what a process chose, no more is kept beyond its life
 
 
 @lru_cache(maxsize=1024)
 def compiled(pattern: str) -> re.Pattern[str]:
     """Return a rule's regular expression; `re` itself forgets after 512."""
     return re.compile(pattern)
-
-
-def program(process: Process) -> tuple[str, str]:
-    """Return the module or script a Python interpreter runs, and what follows it joined by spaces.
-
-    Returns ("", "") when the executable is no interpreter: only then is argv[1] a program.
-    """
-    if len(process.line) > _REMEMBERED_LINE:
-        return _program.__wrapped__(process.exe_name, process.cmdline)
-    return _program(process.exe_name, process.cmdline)
-
-
-@lru_cache(maxsize=1024)  # every rule asks for it at every look
-def _program(exe_name: str, cmdline: tuple[str, ...]) -> tuple[str, str]:
-    if not _INTERPRETER.fullmatch(exe_name):
-        return "", ""
-    arguments = list(cmdline[1:])
-    while arguments:
-        first = arguments.pop(0)
-        if first == "-m" and arguments:
-            return arguments[0], " ".join(arguments[1:])
-        if first == "-c":
-            return "-c", " ".join(arguments)
-        if first in _WITH_VALUE and arguments:
-            arguments.pop(0)
-        elif not first.startswith("-"):
-            return first, " ".join(arguments)
-    return "", ""
 
 
 @dataclass(slots=True)
@@ -99,6 +69,7 @@ def holds(when: When, process: Process, images: Images) -> bool:
     """Return whether every given condition holds; the dear ones are looked at last."""
     return (
         _names(when, process)
+        and (not when.imports or not imports(process).isdisjoint(when.imports))
         and (not when.unit or bool(compiled(when.unit).search(process.unit)))
         and (not when.image or image_matches(when.image, images.of(process.container)[0]))
         and (not when.library or library_mapped(when.library, process))

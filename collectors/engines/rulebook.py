@@ -12,7 +12,7 @@ from fnmatch import fnmatchcase
 from functools import lru_cache
 from pathlib import Path
 
-from collectors.engines import match, naming, schema
+from collectors.engines import match, naming, schema, scripts
 from collectors.engines.configured import ConfiguredWorkload, within
 from collectors.engines.match import Images
 from collectors.engines.schema import Clue, Engine, Evidence
@@ -273,7 +273,7 @@ def _may_lead(process: Process) -> bool:
     """Whether a process can be a workload's root at all."""
     if process.kernel or process.pid == 1:
         return False
-    names = (process.exe_name, match.program(process)[0].rpartition("/")[2])
+    names = (process.exe_name, scripts.program(process)[0].rpartition("/")[2])
     return not any(_named_among(name, HOSTS + WRAPPERS) for name in names)
 
 

@@ -26,7 +26,8 @@ class When:
     """Conditions on one process; all that are given must hold. Of a list, one entry must.
 
     `exe` and `library` come from the kernel; `program`, `cmdline` and `title` are what the process
-    says of itself and count only beside an executable that can be what they claim.
+    says of itself and count only beside an executable that can be what they claim; `imports` is
+    read from the script's file as it is now.
     """
 
     exe: tuple[str, ...] = ()  # globs on the executable's name
@@ -35,6 +36,7 @@ class When:
     arguments: str = ""  # regular expression on what follows the program
     cmdline: str = ""  # regular expression on all arguments, joined by spaces
     title: str = ""  # regular expression on the first argument, where titles are written
+    imports: tuple[str, ...] = ()  # modules that the script an interpreter runs imports by name
     library: tuple[str, ...] = ()  # regular expressions on the names of mapped files
     file: tuple[str, ...] = ()  # regular expressions on the paths of open or mapped files
     device: tuple[str, ...] = ()  # globs on the paths of open device files
@@ -57,7 +59,9 @@ class Clue:
     def circumstance(self) -> bool:
         """Whether it says only where a process runs: a shell in a server's image is no server."""
         when = self.when
-        return not (when.exe or when.program or when.library or when.file or when.device)
+        return not (
+            when.exe or when.program or when.imports or when.library or when.file or when.device
+        )
 
 
 @dataclass(frozen=True, slots=True)

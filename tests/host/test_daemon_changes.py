@@ -78,6 +78,33 @@ def test_a_file_made_executable_is_named(daemon: Daemon, server: Server) -> None
     assert rank(verdict) >= HIGH
 
 
+def test_a_model_that_its_server_writes_over_is_grave_even_in_a_temporary_place(
+    daemon: Daemon, server: Server
+) -> None:
+    since_ns, there = time.monotonic_ns(), server.home / "second.pkl"
+    there.write_bytes(bytes(64))
+    server.do(f"open({str(there)!r}, 'ab').close()")
+    verdict = daemon.told(server.name, str(there), since_ns)
+    assert rank(verdict) >= HIGH
+
+
+def test_a_model_file_that_its_server_makes_and_goes_on_with_stays_low(
+    daemon: Daemon, server: Server
+) -> None:
+    since_ns = time.time_ns()
+    server.do(
+        """
+import tempfile
+with tempfile.TemporaryDirectory() as folder:
+    for mode in ("wb", "ab", "r+b"):
+        open(folder + "/array.npy", mode).close()
+answer = True
+"""
+    )
+    time.sleep(2.0)
+    assert grave(daemon.verdicts(server.name, since_ns)) == []
+
+
 def test_a_file_moved_to_where_it_would_last_is_named(daemon: Daemon, server: Server) -> None:
     since_ns, home = time.monotonic_ns(), server.home / "decoy"
     path = home / ".ssh" / "authorized_keys"

@@ -1,5 +1,7 @@
 """A changed name or attribute weighs what a write there would, or more where it does more harm."""
 
+from dataclasses import replace
+
 import pytest
 
 from detectors import explain, novelty
@@ -58,16 +60,33 @@ def test_a_model_that_it_serves_from_a_temporary_place_is_missed_too() -> None:
     assert level(change(path, "removed")) == Level.INFO
 
 
+@pytest.mark.parametrize("path", ["/tmp/m/model.pkl", "/srv/else/model.onnx", MODEL])
+def test_a_write_to_a_model_file_that_it_did_not_make_is_grave_wherever_that_lies(
+    path: str,
+) -> None:
+    assert level(item("write", path)) == Level.HIGH
+    for mark in ("create", "made"):
+        mine = replace(item("write", path), marks=frozenset({mark}))
+        assert path == MODEL or level(mine) <= Level.MEDIUM
+
+
+def test_a_model_that_it_read_is_not_replaced_quietly() -> None:
+    path = "/tmp/cache/model.onnx"
+    assert level(change(path, "renamed-to"), known(item("file", path))) == Level.HIGH
+    assert level(change(path, "renamed-to")) == Level.LOW
+
+
 @pytest.mark.parametrize(
     "path",
     [
-        "/srv/models/digits/v1/model.onnx",
+        "/srv/models/digits/v1/other.onnx",
         "/srv/models/digits/v1/config.json",
         "/srv/models/digits/v1/tokenizer.json",
     ],
 )
 def test_another_file_in_a_model_s_place_weighs_what_a_write_there_does(path: str) -> None:
-    assert level(change(path, "renamed-to")) == level(item("write", path)) == Level.MEDIUM
+    new = replace(item("write", path), marks=frozenset({"create"}))
+    assert level(change(path, "renamed-to")) == level(new) == Level.MEDIUM
 
 
 def test_a_file_made_executable_is_grave_even_where_it_writes() -> None:

@@ -49,6 +49,14 @@ def test_what_is_spread_over_many_peers_is_added_up() -> None:
     assert told(found) == [("10 % of its weights to all its new peers", Level.CRITICAL)]
 
 
+def test_what_one_peer_was_sent_is_not_told_again_for_all_of_them() -> None:
+    judge = guarding_judge()
+    first = judge.observe(sending(100, (NEW, WEIGHTS)))
+    assert told(first) == [(f"10 % of its weights to {NEW}", Level.CRITICAL)]
+    later = judge.observe(sending(101, (NEW, WEIGHTS), ("tcp 203.0.113.1:80", 0)))
+    assert told(later) == []
+
+
 def test_a_peer_that_was_learnt_is_not_counted() -> None:
     judge = guarding_judge()
     judge.baseline.approve([item("peer", NEW)])

@@ -1,5 +1,6 @@
 """Each engine is recognised on its documented process tree, and look-alike names are not."""
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -280,3 +281,48 @@ def test_an_idle_process_in_a_servers_image_is_no_server(host: Host, tmp_path: P
     found = only(rules.recognise(host.table()))
     assert found.name == "vllm-chat"
     assert found.points == 90
+
+
+@pytest.mark.parametrize("script", ["server.py", "/srv/app/server.py"])
+def test_a_server_that_is_a_library_is_recognised_by_what_its_script_imports(
+    host: Host, rules: Rulebook, script: str
+) -> None:
+    host.add(100, [PYTHON, script], ports=[8102])
+    place = host.root / "100" / ("root/srv/app" if script.startswith("/") else "cwd")
+    place.mkdir(parents=True)
+    (place / "server.py").write_text("import os\nimport litserve as ls\n\nls.LitServer(None)\n")
+    found = only(rules.recognise(host.table()))
+    assert found.engine == "litserve"
+    assert "its script imports LitServe" in {one.why for one in found.why}
+
+
+@pytest.mark.parametrize(
+    "text", ["# import litserve\n", "important = 1; litserve = 2\n", "import litserved\n", ""]
+)
+def test_a_script_that_imports_no_server_is_none(host: Host, rules: Rulebook, text: str) -> None:
+    host.add(100, [PYTHON, "server.py"], ports=[8102])
+    (host.root / "100" / "cwd").mkdir()
+    (host.root / "100" / "cwd" / "server.py").write_text(text)
+    assert rules.recognise(host.table()) == []
+
+
+def test_a_script_that_is_a_pipe_is_not_opened(host: Host, rules: Rulebook) -> None:
+    host.add(100, [PYTHON, "server.py"], ports=[8102])
+    (host.root / "100" / "cwd").mkdir()
+    os.mkfifo(host.root / "100" / "cwd" / "server.py")
+    assert rules.recognise(host.table()) == []
+
+
+def test_a_script_that_imports_an_engine_and_never_listens_is_a_job(
+    host: Host, rules: Rulebook
+) -> None:
+    host.add(100, [PYTHON, "batch.py"])
+    (host.root / "100" / "cwd").mkdir()
+    (host.root / "100" / "cwd" / "batch.py").write_text("from vllm import LLM\n")
+    assert rules.recognise(host.table()) == []
+
+
+def test_a_plain_web_server_of_scikit_learn_is_an_ai_workload(host: Host, rules: Rulebook) -> None:
+    built = "/v/site-packages/sklearn/__check_build/_check_build.cpython-311-x86_64-linux-gnu.so"
+    host.add(100, [PYTHON, "app.py"], libraries=[built], ports=[8000])
+    assert only(rules.recognise(host.table())).engine == "generic"
