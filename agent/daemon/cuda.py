@@ -15,6 +15,7 @@ from agent.log import log
 from collectors import cuda, elf
 from collectors.counters import Counts
 from collectors.cuda import File
+from collectors.elf import ElfError
 from collectors.sightings import Sighting
 from probes.cuda import BY_NAME, CudaProbes, asked_for
 from probes.errors import ProbeError
@@ -158,7 +159,7 @@ class Cuda:
                 if place not in library.places:  # one function may have several names
                     library.links += self._probes.attach(fd, place, BY_NAME[name])
                     library.places.add(place)
-        except ProbeError as error:
+        except (ProbeError, ElfError) as error:
             self._refuse(file, f"{path}: {error}")
         if not library.links:
             self._refused.setdefault(file, f"{path}: it exports none of the driver's functions")
