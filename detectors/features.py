@@ -169,6 +169,7 @@ FEATURES: Final[tuple[Feature, ...]] = (
     Feature("gpu_fetched_bytes", "B/s", "bytes copied from the GPU", follows_load=True),
     Feature("gpu_copied_bytes", "B/s", "bytes copied between GPU and host", follows_load=True),
     Feature("gpu_modules", "1/s", "pieces of GPU code loaded", follows_load=False),
+    Feature("gpu_contexts", "1/s", "GPU contexts made or taken", follows_load=False),
     Feature("gpu_held_bytes", "B", "GPU memory allocated and not freed", follows_load=False),
     Feature("core_dumps", "1/s", "core dumps left by processes", follows_load=False),
     Feature("oom_kills", "1/s", "processes ended for want of memory", follows_load=False),

@@ -45,6 +45,9 @@ int cuda_called(struct pt_regs *ctx)
 	case GPU_COPY_BLOCK:
 		block_copied(state->workload, value, COOKIE_DETAIL(cookie));
 		break;
+	case GPU_COPY_BATCH:
+		batch_copied(state->workload, value, argument(ctx, COOKIE_DETAIL(cookie)));
+		break;
 	case GPU_FREE:
 		block_freed(state->workload, value);
 		break;

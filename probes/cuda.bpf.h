@@ -16,6 +16,8 @@
 #define MEMORY_DEVICE 2
 #define MEMORY_ARRAY 3
 
+#define BATCH_COPIES 256
+
 #define FATBIN_WRAPPER 0x466243b1U /* fatbinary_section.h: the code's address is its second word */
 
 struct {
@@ -94,6 +96,26 @@ static __always_inline void block_copied(__u32 workload, __u64 address, int thre
 		total_add(workload, COUNT_GPU_FETCHED_BYTES, bytes);
 	else
 		total_add(workload, COUNT_GPU_COPIED_BYTES, bytes);
+}
+
+/* Sizes beyond the first BATCH_COPIES are a loss; returns 0. */
+static __noinline int batch_copied(__u32 workload, __u64 sizes, __u64 count)
+{
+	__u64 bytes = 0, size;
+
+	for (__u32 i = 0; i < BATCH_COPIES; i++) {
+		if (i >= count)
+			break;
+		if (bpf_probe_read_user(&size, sizeof(size), (void *)(sizes + i * sizeof(size)))) {
+			loss_count(workload, LOSS_GPU);
+			break;
+		}
+		bytes += size;
+	}
+	if (count > BATCH_COPIES)
+		loss_count(workload, LOSS_GPU);
+	total_add(workload, COUNT_GPU_COPIED_BYTES, bytes);
+	return 0;
 }
 
 static __always_inline struct gpu_event *gpu_record(struct task_state *state, __u32 act)

@@ -245,6 +245,7 @@ enum gpu_act {
 	GPU_MODULE_FILE = 10, /* code in a file */
 	GPU_SHARE = 11,       /* handles that another process can use, made or taken */
 	GPU_LOOKUP = 12,      /* the driver told where a function of it is */
+	GPU_COPY_BATCH = 13,  /* many copies in one call, their sizes in an array */
 };
 
 /* What is counted per workload, in totals. */

@@ -35,6 +35,7 @@ _RATES: Final = {
     "COUNT_GPU_FETCHED_BYTES": "gpu_fetched_bytes",
     "COUNT_GPU_COPIED_BYTES": "gpu_copied_bytes",
     "COUNT_GPU_MODULES": "gpu_modules",
+    "COUNT_GPU_CONTEXTS": "gpu_contexts",
 }
 
 

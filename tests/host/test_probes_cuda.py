@@ -12,10 +12,10 @@ import pytest
 from collectors import cuda, elf
 from probes.cuda import BY_NAME, CudaProbes, Function, asked_for
 from probes.libbpf import Link
+from tests.host import drivers
 from tests.host.conftest import PINS
 from tests.host.eyes import Eyes, Gated, Seen
 
-HERE = Path(__file__).parent / "gpu"
 PREFIX_BYTES = 1024
 CODE = b"\x7fELF\x02\x01" + bytes(34) + (4000).to_bytes(8, "little") + bytes(10)
 CODE += (64).to_bytes(2, "little") + (2).to_bytes(2, "little") + bytes(2)
@@ -25,13 +25,7 @@ CODE = (CODE + bytes(range(256)) * 16)[:4128]  # two section headers at 4000: 41
 @pytest.fixture(scope="module")
 def programs(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     """The library, and the program that uses it."""
-    made = tmp_path_factory.mktemp("gpu")
-    flags: list[str | Path] = ["-O1", "-Wall", "-Wextra", "-fvisibility=hidden"]
-    driver, user = made / "libcuda.so.1", made / "user"
-    shared: list[str | Path] = ["-shared", "-fPIC", "-o", driver, HERE / "fake_driver.c"]
-    subprocess.run(["gcc", *flags, *shared], check=True)
-    subprocess.run(["gcc", *flags, "-o", user, HERE / "user.c", "-ldl"], check=True)
-    return driver, user
+    return drivers.build(tmp_path_factory.mktemp("gpu"))
 
 
 @pytest.fixture(scope="module")
@@ -97,6 +91,23 @@ def test_bytes_are_counted_exactly_by_direction(run: Run) -> None:
     assert totals["COUNT_GPU_SENT_BYTES"] == 23 * (1000 + 24) + 10 * 5 * 3
     assert totals["COUNT_GPU_FETCHED_BYTES"] == 23 * (4096 + 4) + 100 * 7
     assert totals["COUNT_GPU_COPIED_BYTES"] == 0
+
+
+def test_copies_of_a_batch_are_added_up(run: Run) -> None:
+    seen = run.seen("batch", 100)
+    assert seen.totals["COUNT_GPU_COPIED_BYTES"] == sum(range(101))
+    assert not +seen.losses
+
+
+def test_a_batch_beyond_what_is_added_up_is_a_loss(run: Run) -> None:
+    seen = run.seen("batch", 300)
+    assert seen.totals["COUNT_GPU_COPIED_BYTES"] == sum(range(257))
+    assert seen.losses["LOSS_GPU"] == 1
+
+
+@pytest.mark.parametrize("name", ["cuDevicePrimaryCtxRetain", "cuCtxCreate_v2"])
+def test_contexts_are_counted(run: Run, name: str) -> None:
+    assert run.seen(name, 3).totals["COUNT_GPU_CONTEXTS"] == 3
 
 
 def test_memory_that_is_not_freed_is_held_until_its_process_ends(run: Run) -> None:
