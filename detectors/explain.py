@@ -14,7 +14,7 @@ from detectors.rules.models import is_approval
 from detectors.theft import is_departure
 from detectors.traffic import ERRORS, FLOOD, GROWN_IN, GROWN_OUT, PROBED, REFUSALS, SWEEP
 from detectors.traffic import UNASKED as UNASKED_ANSWERS
-from detectors.unasked import UNASKED
+from detectors.unexplained import FETCHED, GPU_UNASKED, KEPT, UNASKED
 from detectors.window import ItemKind, is_stranger
 
 MAX_NAMED: Final = 3
@@ -38,6 +38,12 @@ _VERBS: Final = {
 }
 _DEEDS: Final = {
     UNASKED: "worked without being asked",
+    GPU_UNASKED: "had its GPU work without being asked",
+    FETCHED: "copied more from its GPU than its replies explain",
+    KEPT: "keeps more GPU memory than it was learned to",
+    "nvml-unlisted": "holds a GPU and is not in the driver's list",
+    "nvml-unheld": "is in the driver's list and holds no GPU",
+    "load ": "loaded GPU code: ",
     "namespace ": "entered a namespace of its own: ",
     "set-name ": "took the name ",
     "kill ": "sent ",
@@ -57,7 +63,7 @@ _ASKED: Final = {
     UNASKED_ANSWERS: "sent what nobody asked for",
     PROBED: "was probed for what it serves",
 }
-_SPOKEN: Final = frozenset({ItemKind.SYSCALL, ItemKind.PROBE, ItemKind.CAPABILITY})
+_SPOKEN: Final = frozenset({ItemKind.SYSCALL, ItemKind.PROBE, ItemKind.CAPABILITY, ItemKind.GPU})
 
 _CHANGED: Final = {
     "renamed-from": "renamed {0} to {1}",

@@ -14,7 +14,6 @@ from detectors import (
     novelty,
     questions,
     refusals,
-    unasked,
     uploads,
 )
 from detectors.assessment import (
@@ -35,6 +34,7 @@ from detectors.resources import fit as fit_here
 from detectors.sensitive import sensitivity
 from detectors.settings import JudgeSettings
 from detectors.theft import Departures
+from detectors.unexplained import Unexplained
 from detectors.window import Item, ItemKind, Phase, Window, is_stranger
 
 TOGETHER_NS: Final = 10_000_000_000
@@ -92,7 +92,7 @@ class Judge:
         passing: Peers that did not answer and names asked for, however harmless each is alone.
         alarmed: Windows in alarm without a break.
         departures: How much of its weights new peers were sent.
-        working_since_ns: Since when it works unasked, without a break; 0: it does not.
+        unexplained: Work, copies and memory beyond what explains them, and since when.
         drift: Of how unusual its windows are.
         announcing: Whether the next window is to say that the baseline is outdated.
         demand: What was asked of it in the last windows.
@@ -107,7 +107,7 @@ class Judge:
     recent: deque[NovelItem] = field(default_factory=lambda: deque(maxlen=MAX_RECENT))
     passing: deque[NovelItem] = field(default_factory=lambda: deque(maxlen=MAX_RECENT))
     alarmed: int = 0
-    working_since_ns: int = 0
+    unexplained: Unexplained = field(default_factory=Unexplained)
     drift: Drift = field(default_factory=Drift)
     announcing: bool = False
     departures: Departures = field(default_factory=Departures)
@@ -304,18 +304,22 @@ class Judge:
         return Level.INFO
 
     def _unasked(self, window: Window) -> tuple[Item, ...]:
-        """Return, as something new, work that has lasted without the traffic to explain it."""
-        excess = self._excess_work(window)
-        if excess is None or excess < unasked.EXCESS_PERCENT:
-            self.working_since_ns = 0
+        """Return, as something new, what has lasted without traffic to explain it.
+
+        Nothing outside the steady state, with loss, or while much is read: a model that is loaded
+        anew is work that nobody on the network asked for.
+        """
+        resources = self.baseline.resources
+        steady = window.phase is Phase.STEADY and not window.lost
+        if resources is None or not steady or self.baseline.state is BaselineState.LEARNING:
+            self.unexplained.forget()
             return ()
-        self.working_since_ns = self.working_since_ns or window.start_ns
-        lasted_ns = window.end_ns - self.working_since_ns
-        if lasted_ns < unasked.LASTING_NS:
+        usual = resources.learned_high("read_bytes") or 0.0
+        if window.features.get("read_bytes", 0.0) > usual + _LOADING:
+            self.unexplained.forget()
             return ()
-        grave = {unasked.GRAVE} if lasted_ns >= unasked.GRAVE_NS else set()
-        name = unasked.UNASKED
-        return (Item(ItemKind.PROBE, name, "main", window.end_ns, 0, marks=frozenset(grave)),)
+        held_high = resources.learned_high("gpu_held_bytes")
+        return self.unexplained.look(window, self.baseline.unasked, held_high)
 
     def _asked(self, window: Window) -> tuple[Item, ...]:
         """Return, as something new, requests beyond what was learnt; learn them until it guards."""
@@ -325,21 +329,6 @@ class Judge:
             self.demand.learn(self.baseline.traffic)
             return ()
         return found
-
-    def _excess_work(self, window: Window) -> float | None:
-        """None where it says nothing: not in the steady state, lossy, or while much is read.
-
-        A model that is loaded anew is work that nobody on the network asked for.
-        """
-        baseline = self.baseline
-        if baseline.unasked is None or baseline.resources is None or window.lost:
-            return None
-        if window.phase is not Phase.STEADY or baseline.state is BaselineState.LEARNING:
-            return None
-        usual = baseline.resources.learned_high("read_bytes") or 0.0
-        if window.features.get("read_bytes", 0.0) > usual + _LOADING:
-            return None
-        return baseline.unasked.score(features.vector(window.features))
 
     def _shares(self, window: Window) -> tuple[FeatureShare, ...]:
         if self.baseline.resources is None or not window.is_evidence:

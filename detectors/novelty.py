@@ -19,6 +19,7 @@ _STARTING: Final = frozenset({Phase.STARTUP, Phase.WARMUP})
 _START_UP_CLASSES: Final = frozenset(
     {"shell", "interpreter", "discovery-tool", "compiler", "hub-token", "environment-file"}
     | {"service-account", "cloud-credentials", "named-secret", "private-key", "hidden-work"}
+    | {"gpu-device"}
 )
 """What servers do when they start: shells that look for libraries, tokens, keys, compilers."""
 

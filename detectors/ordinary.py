@@ -19,7 +19,9 @@ from detectors.generalise import (
 )
 from detectors.repertoire import Repertoire
 from detectors.traffic import REASONS, TECHNIQUES
-from detectors.unasked import GRAVE, UNASKED
+from detectors.unexplained import GRAVE, LEVELS
+from detectors.unexplained import REASONS as UNEXPLAINED
+from detectors.unexplained import TECHNIQUES as UNEXPLAINED_TECHNIQUES
 from detectors.window import Item, ItemKind, is_stranger
 
 _READ: Final = (ItemKind.FILE, ItemKind.LIBRARY, ItemKind.MODEL)
@@ -45,6 +47,9 @@ _REPLACING: Final = frozenset({"renamed-to", "linked-to", "symlinked", "truncate
 
 _CHANGED: Final = ("T1565.001", "AML.T0018.000")
 
+COMPUTE_DEVICE: Final = "/dev/nvidia-uvm"
+"""Every CUDA context has it open; `nvidia-smi` and other monitors do not."""
+
 Verdict = tuple[Level, str, tuple[str, ...]]
 
 
@@ -63,7 +68,22 @@ _OTHER: Final[dict[ItemKind, Verdict]] = {
 }
 
 
+def _unexplained(item: Item) -> Verdict:
+    level = LEVELS[item.item][GRAVE in item.marks]
+    words = UNEXPLAINED[item.item]
+    return (
+        level,
+        f"{words} ({item.other})" if item.other else words,
+        UNEXPLAINED_TECHNIQUES[item.item],
+    )
+
+
 def _gpu(item: Item, _known: Repertoire) -> Verdict:
+    if item.item in UNEXPLAINED:
+        return _unexplained(item)
+    if item.item.startswith("nvml-"):
+        words = "the driver's list of processes and the open device files disagree, as when one is"
+        return Level.HIGH, f"{words} forged", ("T1014", "T1496.001")
     if item.item.startswith("share "):
         return Level.MEDIUM, "GPU memory that processes share by a handle", ("T1559",)
     if item.item.startswith("load "):
@@ -73,10 +93,8 @@ def _gpu(item: Item, _known: Repertoire) -> Verdict:
 
 def _probe(item: Item, _known: Repertoire) -> Verdict:
     """Judge what the judge found, and ends; else take the operator's level, a mark."""
-    if item.item == UNASKED:
-        level = Level.HIGH if GRAVE in item.marks else Level.MEDIUM
-        words = "it computes while nothing is asked of it, as a miner does"
-        return level, words, ("T1496.001", "AML.T0048.000")
+    if item.item in UNEXPLAINED:
+        return _unexplained(item)
     if "oom" in item.marks:
         return Level.MEDIUM, "memory ran out, and the kernel ended a process of it", ("T1499",)
     if "crash" in item.marks:
@@ -141,12 +159,21 @@ def _stranger(item: Item, known: Repertoire) -> Verdict:
         return Level.LOW, "another of its files, opened from outside by who is known to do that", ()
     if "watched" in item.marks and item.exe in known.programs:
         return Level.LOW, "its file, opened by another workload of the same program", ()
+    level = Level.MEDIUM if "watched" in item.marks else Level.HIGH
+    if item.kind is ItemKind.DEVICE:
+        return _gpu_beside(item, level)
     if "written" in item.marks:
         return Level.HIGH, "its file, opened from outside to be changed", _CHANGED
-    level = Level.MEDIUM if "watched" in item.marks else Level.HIGH
     if item.kind is ItemKind.FILE:
         return level, "its shared memory, opened by a program outside it", ("T1559", "AML.T0049")
     return level, "its weights, opened by a program outside it", ("T1005", "AML.T0035", "AML.T0037")
+
+
+def _gpu_beside(item: Item, level: Level) -> Verdict:
+    if item.item != COMPUTE_DEVICE:
+        return Level.LOW, "its GPU, opened by a program outside it, as monitors do", ()
+    words = "the device through which a program computes on a GPU, opened by one outside it"
+    return level, words, ("T1496.001", "AML.T0048.000")
 
 
 def _directory(item: Item, key: str, known: Repertoire) -> Verdict:

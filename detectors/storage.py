@@ -16,7 +16,7 @@ from detectors.features import NAMES
 from detectors.ngram import NgramModel
 from detectors.repertoire import Repertoire
 from detectors.resources import ResourceModel
-from detectors.unasked import UnaskedWork
+from detectors.unasked import padded
 from detectors.window import ItemKind, Phase
 
 _PLAIN = ("workload", "windows", "first_ns", "last_new_ns", "shadow_since_ns", "stride", "reason")
@@ -122,7 +122,7 @@ def _baseline(head: dict[str, Any], arrays: Arrays) -> Baseline:
     if "resources/columns" in arrays:
         baseline.resources = ResourceModel(*(arrays[f"resources/{name}"] for name in _RESOURCES))
     if "unasked/idle" in arrays:
-        baseline.unasked = UnaskedWork(arrays["unasked/idle"], arrays["unasked/cost"])
+        baseline.unasked = padded(arrays["unasked/idle"], arrays["unasked/cost"])
     return baseline
 
 

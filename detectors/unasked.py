@@ -1,10 +1,10 @@
-"""Work that nobody asked for: processor or GPU time without the traffic that explains it.
+"""Work that nobody asked for: processor or GPU beyond what the traffic explains.
 
-A miner in a server's process computes whether or not requests come. What a byte of traffic costs,
-and what the server does when there is none, is learnt; a server that computes for long after a
-request, silently, has shown that while it was learnt, and is then not measured by this at all.
-Source of the idea: mining is the host behaviour whose load does not follow requests (MITRE ATT&CK
-T1496.001).
+A miner in a server's process computes whether or not requests come, and a model that is copied
+out of the GPU is in no reply. What a byte of traffic costs, and what the server does when there is
+none, is learnt; a server that computes for long after a request, silently, has shown that while it
+was learnt, and is then not measured by this at all. Source of the idea: mining is the host
+behaviour whose load does not follow requests (MITRE ATT&CK T1496.001).
 """
 
 from __future__ import annotations
@@ -18,21 +18,22 @@ from numpy.typing import NDArray
 from detectors.errors import FeatureError
 from detectors.features import FEATURES, NAMES
 
-UNASKED: Final = "work-without-requests"
-GRAVE: Final = "lasting"
-"""Such work as an item, and the mark of one that has gone on for long."""
+WORK: Final = (
+    "cpu_percent",
+    "gpu_percent",
+    "gpu_launches",
+    "gpu_fetched_bytes",
+    "gpu_copied_bytes",
+)
+"""Stored by position: add at the end."""
 
-WORK: Final = ("cpu_percent", "gpu_percent")
 DEMAND: Final = ("bytes_in", "bytes_out")
 """Traffic of requests and of replies: a reply that streams is asked for as long as it lasts."""
 
-EXCESS_PERCENT: Final = 50.0
-"""Of one core, or of the GPUs: half of one is more than any housekeeping takes for long."""
-
-LASTING_NS: Final = 5_000_000_000
-GRAVE_NS: Final = 30_000_000_000
-"""So long without a break before it is worth telling, and before it is grave: collecting garbage
-or writing a log takes a second or two."""
+TOO_MUCH: Final = np.array([50.0, 50.0, 50.0, float(1 << 20), float(1 << 20)])
+"""Beyond what is explained, in each reading's unit: half a core or GPU, more than any housekeeping
+takes for long; launches a second, where one pass through a model makes hundreds; bytes a second, at
+which 16 GB leave within hours (as of uploads)."""
 
 _MIN_ROWS: Final = 8
 _IDLE_SHARE: Final = 0.1
@@ -49,32 +50,53 @@ class UnaskedWork:
     """What work is explained by traffic. Arrays only, one place per name in WORK.
 
     Attributes:
-        idle: Shape (2,), percent used at most while nobody asked; NaN where it was not learnt.
-        cost: Shape (2,), percent per byte and second at most.
+        idle: Shape (5,), used at most while nobody asked; NaN where it was not learnt.
+        cost: Shape (5,), per byte and second at most.
     """
 
     idle: Floats
     cost: Floats
 
     def score(self, row: Floats) -> float | None:
-        """Return how much more was computed than traffic explains. Changes nothing.
+        """Return how many times what is too much was done beyond what traffic explains.
+
+        Changes nothing.
 
         Args:
             row: Shape (len(FEATURES),), as `features.vector` returns.
 
         Returns:
-            Percent of one core or of the GPUs, >= 0; None if nothing was learnt, or traffic or
-            work was not read.
+            >= 0, too much from 1; None if nothing was learnt, or traffic or work was not read.
 
         Raises:
             FeatureError: another shape, or an infinity.
         """
+        found = self.excess(row)
+        return max(found.values()) if found else None
+
+    def excess(self, row: Floats) -> dict[str, float]:
+        """Return the same by name of WORK; what is not known is absent."""
         if row.shape != (len(FEATURES),) or np.isinf(row).any():
             raise FeatureError(f"expected {len(FEATURES)} finite values or NaN")
-        excess = _of(row, WORK) - (self.idle + self.cost * _demand(row))
-        if np.isnan(excess).all():
-            return None
-        return max(0.0, float(np.nanmax(excess)))
+        beyond = np.maximum(0.0, (_of(row, WORK) - self.explained(row)) / TOO_MUCH)
+        return {
+            name: float(value)
+            for name, value in zip(WORK, beyond, strict=True)
+            if not np.isnan(value)
+        }
+
+    def explained(self, row: Floats) -> Floats:
+        """Return what the traffic of a window explains. Shape (5,), in the readings' units."""
+        found: Floats = self.idle + self.cost * _demand(row)
+        return found
+
+
+def padded(idle: Floats, cost: Floats) -> UnaskedWork:
+    """Return what a program learnt that knew fewer kinds of work: of the others, nothing."""
+    more = (0, len(WORK) - len(idle))
+    return UnaskedWork(
+        np.pad(idle, more, constant_values=np.nan), np.pad(cost, more, constant_values=np.nan)
+    )
 
 
 def fit(rows: Floats) -> UnaskedWork:
@@ -99,17 +121,12 @@ def fit(rows: Floats) -> UnaskedWork:
         for at, name in enumerate(WORK):
             used = rows[:, NAMES.index(name)]
             read = np.isfinite(used) & np.isfinite(demand)
-            if read.sum() >= _MIN_ROWS:
-                idle[at], cost[at] = _explained(used[read], demand[read], typical)
+            busy = read & (demand >= _IDLE_SHARE * typical)
+            if read.sum() >= _MIN_ROWS and busy.any():
+                quiet = used[read & (demand < _IDLE_SHARE * typical)]
+                idle[at] = float(quiet.max()) if len(quiet) else 0.0
+                cost[at] = _GENEROUS * float(np.percentile(used[busy] / demand[busy], 95))
     return UnaskedWork(idle, cost)
-
-
-def _explained(used: Floats, demand: Floats, typical: float) -> tuple[float, float]:
-    quiet = used[demand < _IDLE_SHARE * typical]
-    idle = float(quiet.max()) if len(quiet) else 0.0
-    busy = demand >= _IDLE_SHARE * typical
-    dearest = float(np.percentile(used[busy] / demand[busy], 95))
-    return idle, _GENEROUS * dearest
 
 
 def _demand(rows: Floats) -> Floats:

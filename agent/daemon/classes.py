@@ -18,6 +18,7 @@ _NAMED: Final = re.compile(r"/(?:weights|checkpoint|pytorch_model|adapter_model)
 _OF_THE_SYSTEM: Final = re.compile(
     r"^/(?!usr/local/|usr/share/ollama/)(?:usr|lib\w*|s?bin|etc|boot)/"
 )
+_GPU: Final = re.compile(r"/dev/nvidia(?:\d+|-uvm)$")
 _VERSIONED_LIBRARY: Final = re.compile(r"\.so(?:\.\d+)+$")
 _SHARED_MEMORY: Final = "/dev/shm/"  # noqa: S108 - what is made there is what we look for
 
@@ -37,8 +38,13 @@ def class_of(path: str) -> str | None:
 
 
 def is_private(path: str) -> bool:
-    """Whether nobody but its workload has to open this: weights, or shared memory."""
-    return class_of(path) == WEIGHTS or path.startswith(_SHARED_MEMORY)
+    """Whether nobody but its workload has to open this: weights, shared memory, a GPU."""
+    return class_of(path) == WEIGHTS or path.startswith(_SHARED_MEMORY) or is_gpu(path)
+
+
+def is_gpu(path: str) -> bool:
+    """Whether a path is the device file of a GPU, or of its memory."""
+    return bool(_GPU.match(path))
 
 
 def is_shared_memory(path: str) -> bool:

@@ -84,7 +84,7 @@ class Cuda:
         Args:
             users: Watched processes that map a library of the driver, by workload.
         """
-        self._users = frozenset(users) if self._libraries else frozenset()
+        self._users = frozenset(users)
         pids = [pid for mine in users.values() for pid in mine]
         if (pids or self._libraries) and not self._looking:
             self._looking = True
@@ -93,6 +93,7 @@ class Cuda:
     def take(self, sighting: Sighting) -> bool:
         """Whether it is handed on later, if at all: its rest is found out beside the loop."""
         if sighting.kind == "library" and cuda.DRIVER.match(sighting.item.rpartition("/")[2]):
+            self._users |= {sighting.workload}
             self._worker.submit(self._attend, [sighting.pid])
         if sighting.kind != "gpu" or not sighting.frames:
             return False
@@ -107,7 +108,7 @@ class Cuda:
 
     def readings(self, counts: Counts, number: int, length_s: float) -> dict[str, float]:
         """A workload's features; empty where no library of it is attached to."""
-        if number not in self._users:
+        if number not in self._users or not self._libraries:
             return {}
         named = counts.named(counts.totals, self._counters, number)
         found = {_RATES[name]: count / length_s for name, count in named.items()}

@@ -20,6 +20,7 @@ from agent.daemon.baselines import BaselineFiles
 from agent.daemon.cuda import Cuda
 from agent.daemon.devices import Devices
 from agent.daemon.fitting import Fitter
+from agent.daemon.gpu_signals import GpuSignals
 from agent.daemon.handlers import Handlers
 from agent.daemon.hands import Hands
 from agent.daemon.health import Health
@@ -124,7 +125,7 @@ class Daemon:
         self.seen = Seen(sensor)
         self.lineage = Lineage()
         self.strangers = Strangers(Holdings(sensor), self.lineage, self.registry, self.seen)
-        self.devices = Devices()
+        self.devices, self.gpu_signals = Devices(), GpuSignals()
         self.baselines = BaselineFiles(settings.paths.state)
         self.fitter = Fitter()
         switch = PinnedSwitch.open(settings.paths.pins, sensor.schema)
@@ -174,7 +175,7 @@ class Daemon:
         every(1.0, self.hands.tick)
         every(HEALTH_S, self._on_health)
         every(LOOK_S, self.health.integrity.look)
-        every(GPU_S, self.devices.tick)
+        every(GPU_S, self._on_gpu)
         every(LOOK_APPROVED_S, self.approved.tick)
         mark_secrets(self.sensor)
         every(MARK_S, lambda _: mark_secrets(self.sensor))
@@ -326,6 +327,13 @@ class Daemon:
             self.artifacts.digested,
             Protecting.of(self.sensor),
         )
+
+    def _on_gpu(self, now_ns: int) -> None:
+        self.devices.tick(now_ns)
+        members, workloads = self.membership.read(), self.registry.workloads.values()
+        told = self.gpu_signals.look(self.devices.last, workloads, members, now_ns)
+        for name, sighting in told:
+            self.watchers[name].see([sighting], self.membership.role_of)
 
     def _not_approved(self, finding: Finding) -> None:
         """Have the loop judge what a thread found."""

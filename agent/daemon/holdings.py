@@ -8,7 +8,7 @@ from typing import Final
 
 import numpy as np
 
-from agent.daemon.classes import WEIGHTS, class_of, is_private
+from agent.daemon.classes import WEIGHTS, class_of, is_gpu, is_private
 from agent.log import log
 from collectors.models.artifacts import held, inside, is_weights
 from collectors.processes import Process
@@ -81,6 +81,7 @@ class Holdings:
         for process in processes:
             paths = {one.path for one in held(process)}
             paths |= {file.path for file in process.mapped}
+            paths |= {file.target for file in process.open_files if is_gpu(file.target)}
             for path in filter(is_private, paths):
                 try:
                     found = inside(process, path).stat()

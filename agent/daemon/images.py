@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from agent.daemon.classes import is_gpu
 from collectors.sightings import Sighting
 from detectors.names import disguise
 
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 
 IMAGE: Final = "image"
 LIBRARY: Final = "library"
+WRITE: Final = "write"
 """Kinds of these sightings."""
 
 _MEMFD: Final = "/memfd:"
@@ -58,7 +60,7 @@ class Images:
 def mapped_before(
     processes: Iterable[Process], member: Callable[[int], tuple[int, int]], now_ns: int
 ) -> list[Sighting]:
-    """Return the code that processes had loaded when learning began: its load was never seen.
+    """Return the code and GPUs that processes had when learning began: their load was never seen.
 
     A server that ran before the agent loads it again when it forks a worker anew, or restarts.
 
@@ -73,6 +75,8 @@ def mapped_before(
         for file in process.libraries:
             mark = "memfd" if file.path.startswith(_MEMFD) else "deleted" if file.deleted else ""
             found.append(_sighting(process, (LIBRARY, file.path, mark), belongs, now_ns))
+        devices = {file.target for file in process.open_files if is_gpu(file.target)}
+        found += [_sighting(process, (WRITE, one, ""), belongs, now_ns) for one in sorted(devices)]
     return found
 
 

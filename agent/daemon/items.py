@@ -3,7 +3,7 @@
 import re
 from typing import Final
 
-from agent.daemon.classes import is_shared_memory
+from agent.daemon.classes import is_gpu, is_shared_memory
 from agent.daemon.lineage import Lineage
 from collectors.sightings import Sighting
 from detectors.names import disguise
@@ -54,6 +54,7 @@ def item_of(sighting: Sighting, role: str, lineage: Lineage) -> Item | None:
         person = lineage.find(sighting.pid, sighting.ppid)
         role = stranger(person.exe, _script(person.exe, person.cmdline))
         kind = ItemKind.FILE if is_shared_memory(name) else kind
+        kind = ItemKind.DEVICE if is_gpu(name) else kind
     exe = name if kind is ItemKind.EXEC else lineage.find(sighting.pid, sighting.ppid).exe
     marks = sighting.marks | _disguise(sighting, exe)
     if sighting.kind == _DENIED:

@@ -116,7 +116,7 @@ def pack_judge(judge: Judge) -> dict[str, Any]:
         "recent": [_plain(novel) for novel in judge.recent],
         "refused": [_plain(novel) for novel in judge.passing],
         "alarmed": judge.alarmed,
-        "working_since_ns": judge.working_since_ns,
+        "unexplained": [dict(judge.unexplained.since_ns), judge.unexplained.copied_bytes],
         "drift": judge.drift.excess,
         "announcing": judge.announcing,
         "departures": [dict(judge.departures.sent), [list(one) for one in judge.departures.told]],
@@ -142,7 +142,8 @@ def restore_memory(judge: Judge, plain: Mapping[str, Any]) -> None:
     judge.passing.extend(_novel(one) for one in plain.get("refused", ()))
     judge.alarmed = plain["alarmed"]
     judge.demand.windows.extend(filter(None, map(_traffic, plain.get("demand", ()))))
-    judge.working_since_ns = plain.get("working_since_ns", 0)  # absent in older recordings
+    since, copied = plain.get("unexplained", ({}, 0.0))  # absent in older recordings
+    judge.unexplained.since_ns, judge.unexplained.copied_bytes = dict(since), copied
     judge.drift.excess = plain.get("drift", 0.0)
     judge.announcing = plain.get("announcing", False)
     sent, told = plain.get("departures", ({}, ()))  # the same

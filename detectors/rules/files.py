@@ -112,6 +112,14 @@ RULES: Final = (
         ("T1559", "AML.T0049"),
     ),
     Rule(
+        "gpu-device",
+        OPEN,
+        r"^/dev/(?:nvidia(?:\d+|-uvm|-caps/.*)|kfd|dri/renderD\d+|accel\d*(?:/.*)?)$",
+        Level.HIGH,
+        "a GPU, which it did not use while it was learned",
+        ("T1496.001", "AML.T0048.000"),
+    ),
+    Rule(
         "block-device",
         OPEN,
         r"^/dev/(?:sd[a-z]|nvme\d|vd[a-z]|xvd[a-z]|dm-\d|loop\d|mapper/)",

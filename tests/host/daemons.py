@@ -121,9 +121,7 @@ class Server:
             pass_fds=self.fds,
         )
         wait_for(self.answers)
-        self._calling.set()
-        self._callers = threading.Thread(target=self._call, daemon=True)
-        self._callers.start()
+        self.resume()
         return self
 
     def answers(self, timeout_s: float = 1.0) -> bool:
@@ -141,6 +139,18 @@ class Server:
         with suppress(OSError, http.client.HTTPException):
             self._ask("POST", code, 0.3)
 
+    def rest(self) -> None:
+        """Let nobody call until `resume`."""
+        self._calling.clear()
+        if self._callers is not None:
+            self._callers.join(LIMIT_S)
+
+    def resume(self) -> None:
+        """Have it called again."""
+        self._calling.set()
+        self._callers = threading.Thread(target=self._call, daemon=True)
+        self._callers.start()
+
     def end_intruders(self) -> None:
         """End what it was made to start; held processes die, too."""
         for pid in [*children(self.pid), *self.strays]:
@@ -149,9 +159,7 @@ class Server:
 
     def stop(self) -> None:
         """End it and what it started."""
-        self._calling.clear()
-        if self._callers is not None:
-            self._callers.join(LIMIT_S)
+        self.rest()
         if self.process is not None:
             self.end_intruders()
             end(self.process.pid)

@@ -31,3 +31,6 @@ def test_weights_and_shared_memory_are_private() -> None:
     assert is_private("/dev/shm/psm_1")
     assert not is_private("/srv/models/m/config.json")
     assert not is_private("/etc/udev/hwdb.bin")
+    assert is_private("/dev/nvidia0")
+    assert is_private("/dev/nvidia-uvm")
+    assert not is_private("/dev/nvidiactl")

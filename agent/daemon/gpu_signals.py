@@ -1,0 +1,62 @@
+"""What the looks at GPUs tell beside readings: who else computes there, and who hides from NVML."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Final
+
+from agent.daemon.registry import Found
+from collectors.gpu import GpuReading
+from collectors.sightings import Sighting
+from detectors.ordinary import COMPUTE_DEVICE
+
+SURE_LOOKS: Final = 2
+"""Looks in a row that agree: the two accounts are not taken at the same moment."""
+
+_MISMATCHES: Final = {
+    "unlisted": "nvml-unlisted",
+    "unheld": "nvml-unheld",
+}
+
+Members = Mapping[int, tuple[int, int]]
+"""Workload and role by process, in the kernel's numbers."""
+
+
+class GpuSignals:
+    """Tells each finding once, as long as it lasts."""
+
+    def __init__(self) -> None:
+        """Know of nobody."""
+        self._looks: dict[tuple[str, int], int] = {}
+
+    def look(
+        self, reading: GpuReading | None, workloads: Iterable[Found], members: Members, now_ns: int
+    ) -> Iterator[tuple[str, Sighting]]:
+        """Yield workload and sighting.
+
+        Args:
+            reading: The last; None: nothing is known.
+            workloads: That are watched.
+            members: Of them.
+            now_ns: CLOCK_MONOTONIC.
+        """
+        if reading is None:
+            return
+        watched = {pid: found for found in workloads for pid in found.pids}
+        holders = {holder.pid for holder in reading.holders if holder.computes}
+        users = {found.name: found for pid in holders if (found := watched.get(pid)) is not None}
+        outside = [("outside", pid) for pid in holders - watched.keys()] if users else []
+        hidden = [(one.kind, one.pid) for one in reading.mismatches if one.pid in watched]
+        self._looks = {what: self._looks.get(what, 0) + 1 for what in (*outside, *hidden)}
+        for (kind, pid), looks in self._looks.items():
+            if kind == "outside" and looks == 1:
+                for name, found in users.items():
+                    yield name, _sighting("stranger", COMPUTE_DEVICE, pid, (found.id, 0), now_ns)
+            elif kind in _MISMATCHES and looks == SURE_LOOKS:
+                member = members.get(pid, (watched[pid].id, 0))
+                item = _MISMATCHES[kind]
+                yield watched[pid].name, _sighting("gpu", item, pid, member, now_ns)
+
+
+def _sighting(kind: str, item: str, pid: int, member: tuple[int, int], now_ns: int) -> Sighting:
+    """Of what was seen at a look: who it is, /proc tells."""
+    workload, role = member
+    return Sighting(kind, item, workload, role, now_ns, pid, 0, 0, 0, 0, "")

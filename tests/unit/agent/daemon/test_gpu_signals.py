@@ -1,0 +1,49 @@
+"""Who computes beside a workload, and who hides from NVML, is told once each."""
+
+from agent.daemon.gpu_signals import GpuSignals
+from agent.daemon.registry import Found
+from collectors.gpu import GpuHolder, GpuMismatch, GpuReading, GpuState
+
+SERVER = Found("embedder", "vllm", 7, pids=frozenset({100, 101}))
+IDLE = Found("other", "vllm", 8, pids=frozenset({500}))
+COMPUTES, MONITORS = ("nvidia-uvm", "nvidia0"), ("nvidia0", "nvidiactl")
+
+
+def look(
+    signals: GpuSignals, *holders: GpuHolder, mismatches: tuple[GpuMismatch, ...] = ()
+) -> list[tuple[str, str, str, int]]:
+    reading = GpuReading(GpuState.READY, "", (), holders, mismatches)
+    found = signals.look(reading, [SERVER, IDLE], {100: (7, 2)}, 1)
+    return [(name, one.kind, one.item, one.pid) for name, one in found]
+
+
+def test_a_program_that_computes_beside_a_workload_is_told_to_it_once() -> None:
+    signals = GpuSignals()
+    mine, other = GpuHolder(100, COMPUTES), GpuHolder(900, COMPUTES)
+    assert look(signals, mine, other) == [("embedder", "stranger", "/dev/nvidia-uvm", 900)]
+    assert look(signals, mine, other) == []
+    assert look(signals, mine) == []
+    assert look(signals, mine, other) != []
+
+
+def test_a_monitor_is_none() -> None:
+    assert look(GpuSignals(), GpuHolder(100, COMPUTES), GpuHolder(900, MONITORS)) == []
+
+
+def test_where_no_workload_computes_nobody_is_beside_it() -> None:
+    assert look(GpuSignals(), GpuHolder(900, COMPUTES)) == []
+
+
+def test_two_workloads_on_one_gpu_are_no_strangers() -> None:
+    assert look(GpuSignals(), GpuHolder(100, COMPUTES), GpuHolder(500, COMPUTES)) == []
+
+
+def test_who_is_not_listed_is_told_when_two_looks_agree() -> None:
+    signals, hidden = GpuSignals(), (GpuMismatch(101, "unlisted"), GpuMismatch(999, "unheld"))
+    assert look(signals, mismatches=hidden) == []
+    assert look(signals, mismatches=hidden) == [("embedder", "gpu", "nvml-unlisted", 101)]
+    assert look(signals, mismatches=hidden) == []
+
+
+def test_without_a_reading_nothing_is_told() -> None:
+    assert list(GpuSignals().look(None, [SERVER], {}, 1)) == []
