@@ -61,11 +61,15 @@ def kernel(submitted: int, ring_full: int) -> Stage:
 def calls(counted: int, in_sequences: int, grams_full: int) -> Stage:
     """System calls of watched threads: counted, and counted again as the last of seven.
 
-    The two tables are read one after the other: what falls between waits for the next reading.
+    Args:
+        counted: Of all workloads, looked up last: what falls between waits for the next reading.
+        in_sequences: Told to the windows. What waited when an earlier daemon ended is told by this
+            one, whose count it is not in: by so many they are ahead.
+        grams_full: Times a sequence found no room.
     """
-    lost = {"grams_full": grams_full}
-    waits = max(counted - in_sequences - grams_full, 0)
-    return Stage("calls", counted, in_sequences, lost, waits)
+    went = min(in_sequences, counted)
+    waits = max(counted - went - grams_full, 0)
+    return Stage("calls", counted, went, {"grams_full": grams_full}, waits)
 
 
 def requests(counted: int, by_route: int, routes_full: int) -> Stage:

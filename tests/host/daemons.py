@@ -24,7 +24,7 @@ from probes.loader import remove
 from tests.servers.serve import free_port
 
 ROOT: Final = Path(__file__).parent.parent.parent
-LIMIT_S: Final = 15.0
+LIMIT_S: Final = 30.0
 CALL_S: Final = 0.04
 """Between two honest requests."""
 

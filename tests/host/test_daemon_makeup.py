@@ -5,6 +5,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -30,6 +31,11 @@ class Change:
     def state(self) -> str:
         """Of the baseline."""
         return str(self.daemon.workload(self.server.name).get("state"))
+
+    def baseline(self) -> dict[str, Any]:
+        """Its line of the list."""
+        listed = self.daemon.json("baseline", "list")
+        return next(dict(one) for one in listed if one["workload"] == self.server.name)
 
     def restart(self, size_bytes: int) -> None:
         """Stop the server, put a model of that size in place, start it again."""
@@ -85,7 +91,7 @@ def test_another_model_questions_the_baseline_and_says_what_to_decide(change: Ch
 
     wait_for(asked, 30.0)
     assert str(change.model) in change.daemon.command("status").stdout
-    wait_for(lambda: "2,000 bytes" in change.daemon.json("baseline", "list")[0]["reason"])
+    wait_for(lambda: "2,000 bytes" in change.baseline()["reason"])
 
 
 def test_a_decision_keeps_the_baseline_for_the_new_model(change: Change) -> None:

@@ -280,7 +280,7 @@ def test_a_verdict_has_every_key_that_was_promised(scene: Scene) -> None:
     for verdict in scene.daemon.verdicts():
         assert promised <= set(verdict)
         assert {"action", "state", "containment", "undo"} <= set(verdict["response"])
-        assert verdict["engine"] == "generic"
+        assert verdict["engine"] == "generic" or verdict["workload"] not in scene.servers
 
 
 def test_a_hangup_lets_the_agent_go_further_than_before(free: Scene) -> None:

@@ -32,8 +32,9 @@ def test_with_a_daemon_every_eye_sees_and_nobody_is_watched_after_it() -> None:
     daemon = Daemon()
     try:
         daemon.configure().start()
+        before = {one["name"] for one in daemon.status()["workloads"]}  # this host's own
         told = {f["name"]: f for f in daemon.ask("doctor_live", timeout_s=60.0)}
         assert {f["state"] for f in told.values()} == {"ok"}, told
-        assert daemon.status()["workloads"] == []
+        assert {one["name"] for one in daemon.status()["workloads"]} <= before
     finally:
         daemon.close()

@@ -40,6 +40,10 @@ def test_calls_counted_between_two_readings_wait_for_the_next(
     assert (stage.balance, stage.pending) == (0, behind)
 
 
+def test_sequences_that_an_earlier_daemon_left_to_tell_are_no_loss() -> None:
+    assert stages.calls(100, 130, 0).told()["lost"] == {}
+
+
 def test_what_nobody_can_know_is_null_and_never_zero() -> None:
     told = stages.marks({"members_full": 3, "read_fault": 0}).told()
     assert told == {
