@@ -34,7 +34,7 @@ def verify_bundle(
     except ImportError as error:
         raise NoModelSigningError from error
     try:
-        config = verifying.Config()
+        config = verifying.Config()  # type: ignore[no-untyped-call]
         if key is not None:
             config.use_elliptic_key_verifier(public_key=key)
         else:

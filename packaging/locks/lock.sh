@@ -14,7 +14,7 @@ compile() {
 }
 
 # dev first: the smaller sets take its versions, so that what is tested is what is installed.
-compile --extra central --extra dev --output-file packaging/locks/dev.txt "$@" pyproject.toml
+compile --extra central --extra signing --extra dev --output-file packaging/locks/dev.txt "$@" pyproject.toml
 for name in runtime central; do
 	extra=()
 	[ "$name" = runtime ] || extra=(--extra "$name")
