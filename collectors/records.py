@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from collectors.acts import Acts
 from collectors.changes import Changes
+from collectors.reflexes import Reflexes
 from collectors.routes import route
 from collectors.sightings import (
     FILE_STORM,
@@ -72,6 +73,7 @@ class Records:
             kinds["EVENT_REQUEST"]: ("request_event", self._request),
         }
         self._readers |= Acts(self.reader, schema).readers()
+        self._readers |= Reflexes(self.reader, schema).readers()
         self._words_part = schema.enum("stack_part")["STACK_WORDS"]
         self._file_kind, self._head_kind = kinds["EVENT_FILE"], kinds["EVENT_HEAD"]
         width = schema.limit("PATH_BYTES")

@@ -23,7 +23,8 @@ class Sighting:
 
     Attributes:
         kind: exec, exit, file, write, library, model, stranger, peer, listen, syscall, denied,
-            refused, name, title, privilege, signal, shared, gpu, image, probe, stack, request.
+            refused, name, title, privilege, signal, shared, gpu, image, probe, stack, request,
+            reflex-exec, reflex-connect, reflex-secret.
         item: Path, peer, listener, host name, call number or words, as verdicts write them.
         workload: Kernel id; 0: nobody asked to watch it.
         role: Kernel id of its role.

@@ -67,7 +67,8 @@ enum event_kind {
 	EVENT_REQUEST = 20, /* request_event: first request of its kind on an accepted connection */
 	EVENT_HEAD = 21,    /* head_event: the beginning of a path that another record ends */
 	EVENT_GPU = 22, /* gpu_event: GPU code loaded, GPU memory shared, an entry of the driver */
-	EVENT_MAX = 23,
+	EVENT_REFLEX = 23, /* reflex_event: the kernel answered an act that was not learnt */
+	EVENT_MAX = 24,
 };
 
 enum event_flag {
@@ -327,11 +328,39 @@ enum containment_level {
 	CONTAIN_FREEZE = 2,  /* and every thread stops at its next call */
 };
 
+/* Acts that the kernel answers by itself while they are not in `reflex_allowed`. Bits. */
+enum reflex_act {
+	REFLEX_EXEC = 1,    /* a program, by its inode */
+	REFLEX_CONNECT = 2, /* TCP or UDP to an address and port */
+	REFLEX_SECRET = 4,  /* a file in a place of secrets, by its inode */
+	REFLEX_DRY = 8,     /* of a workload: told, and nothing done */
+	REFLEX_NAME = 16,   /* of a key: programs by the beginning of their names */
+	REFLEX_PORT = 32,   /* of a key: every public address, on a port */
+};
+
+enum reflex_grant { /* why something is allowed */
+		    REFLEX_LEARNT = 1,
+		    REFLEX_RELEASED = 2, /* by an operator, who gave back who was stopped for it */
+};
+
+enum reflex_outcome {
+	REFLEX_LEFT = 0, /* it was learnt, or the workload has no such reflex */
+	REFLEX_DENIED = 1,
+	REFLEX_STOPPED = 2, /* after the act, where it cannot be denied */
+	REFLEX_REHEARSED = 3,
+	REFLEX_SPARED = 4, /* too many in its period: nothing was done */
+};
+
 enum task_role {
 	ROLE_MAIN = 0,
 	ROLE_UNKNOWN_CHILD = 1, /* ran a new program; the agent may name it later */
 	ROLE_FIRST_NAMED = 2,   /* and up: named by an engine's profile */
 	ROLE_WORKER = 0xffff,   /* a copy of a main process that ran no other program */
+};
+
+enum secrecy {
+	SECRET_FILE = 1,
+	SECRET_STORE = 2, /* of a container runtime: also where containers keep what is no secret */
 };
 
 enum protection {                    /* bits: what is kept of an approved model */
@@ -563,6 +592,20 @@ struct gpu_event {
 	char name[PATH_BYTES]; /* file as given, or the function asked for */
 };
 
+struct reflex_event {
+	struct event_header hdr;
+	__u64 first; /* as reflex_key's */
+	__u64 second;
+	__u16 act;     /* reflex_act */
+	__u16 outcome; /* reflex_outcome */
+	__u16 port;
+	__u16 protocol;
+	__u16 family;
+	__u16 unused;
+	__u32 reserved;
+	char path[PATH_BYTES]; /* of a program or file */
+};
+
 struct syscall_event {
 	struct event_header hdr;
 	__u64 args[SYSCALL_ARGS];
@@ -618,6 +661,38 @@ struct containment {    /* per workload id; the only thing response writes in th
 	__u64 until_ns; /* CLOCK_MONOTONIC; 0: no end */
 	__u32 level;
 	__u32 acts; /* that the kernel stopped a process after: from ACTS_MAX on, every thread stops */
+};
+
+struct reflex {          /* per workload id; written by the agent, ends by itself */
+	__u64 until_ns;  /* CLOCK_MONOTONIC */
+	__u64 period_ns; /* in which at most `limit` different acts are answered */
+	__u32 limit;
+	__u32 flags; /* reflex_act */
+};
+
+struct reflex_count {   /* per workload id; written by the kernel */
+	__u64 start_ns; /* of the period */
+	__u64 done;     /* denied or stopped, ever */
+	__u64 spared;
+	__u32 acts; /* different ones in this period; beyond the limit all are spared */
+	__u32 unused;
+};
+
+struct reflex_key {   /* of what was learnt, or answered */
+	__u64 first;  /* inode, the upper half of an address, or a name's first bytes */
+	__u64 second; /* device, the lower half, or the next ones */
+	__u32 workload;
+	__u32 pid;  /* of who was stopped: each is an act of its own; else 0 */
+	__u16 act;  /* reflex_act */
+	__u16 port; /* host order; 0: any that the kernel may choose */
+	__u16 protocol;
+	__u16 family;
+};
+
+struct reflex_stop { /* by thread group: whom the kernel stopped after an act */
+	struct reflex_key key;
+	__u64 start_ns; /* CLOCK_BOOTTIME of the thread group */
+	__u64 time_ns;
 };
 
 struct upload_budget {   /* per workload id; written by response, as above */
@@ -811,6 +886,7 @@ RECORD_SIZE(struct stack_event);
 RECORD_SIZE(struct signal_event);
 RECORD_SIZE(struct request_event);
 RECORD_SIZE(struct gpu_event);
+RECORD_SIZE(struct reflex_event);
 _Static_assert(sizeof(struct event_header) == 72, "header");
 _Static_assert(sizeof(struct seen_key) == 32, "seen_key");
 _Static_assert(sizeof(struct gram_key) == 16, "gram_key");

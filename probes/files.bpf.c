@@ -7,6 +7,7 @@
  */
 #include "compat.bpf.h"
 #include "path.bpf.h"
+#include "reflex.bpf.h"
 #include "subjects.bpf.h"
 
 #define FMODE_READ_BIT 0x1
@@ -83,6 +84,8 @@ __noinline int file_opened(__u32 fd, __u32 call)
 	key.access = flags & (FLAG_READ | FLAG_WRITE | FLAG_CREATED);
 	if (seen_first(&key) && file_submit(task, &key, file, flags, call))
 		state->due = EVENT_FILE;
+	if (reflex_of(state->workload, REFLEX_SECRET))
+		reflex_file((__u64)file, state->workload, state->role, REFLEX_SECRET, 1);
 	return 0;
 }
 

@@ -8,9 +8,11 @@
  * Kept: reading, computing, files and sockets that are open, accepted clients, pipes
  * and socketpairs among the workload's own. Any regular file counts as a place to
  * persist: a list of them is never complete. Results are constants on branches: see compat.bpf.h.
+ * A guarded one that has reflexes is denied secret files that it was not learnt to open.
  * Sockets: guard_sockets.bpf.c. Where no LSM program runs: acts.bpf.c.
  */
 #include "guard.bpf.h"
+#include "reflex.bpf.h"
 
 #define VM_EXEC_BIT 0x4
 #define PTRACE_ATTACH_BIT 0x2
@@ -61,10 +63,17 @@ int BPF_PROG(guard_file_mprotect, struct vm_area_struct *vma, unsigned long reqp
 SEC("lsm/file_open")
 int BPF_PROG(guard_file_open, struct file *file)
 {
-	__u32 workload = contained_current();
+	struct task_struct *task = bpf_get_current_task_btf();
+	__u32 workload = workload_of(task);
 	__u32 type;
 
 	if (!workload)
+		return 0;
+	if (reflex_of(workload, REFLEX_SECRET) &&
+	    reflex_file(reflex_place(file), workload, role_of(task), REFLEX_SECRET, 0) ==
+		    REFLEX_DENIED)
+		return DENIED;
+	if (containment_level(workload) < CONTAIN_NETWORK)
 		return 0;
 	type = BPF_CORE_READ(file, f_inode, i_mode) & S_IFMT_MASK;
 	if (type == S_IFBLK_TYPE)

@@ -21,7 +21,9 @@
 #define TCP_PROTOCOL 6
 #define UDP_PROTOCOL 17
 
-/* Files, and directories for all below them, that a contained workload may not open. */
+/* Files, and directories for all below them, that a contained workload may not open: enum
+ * secrecy.
+ */
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
 	__uint(max_entries, 16384);
@@ -41,6 +43,19 @@ static __always_inline __u32 workload_of(struct task_struct *task)
 	tgid = task->tgid;
 	member = bpf_map_lookup_elem(&members, &tgid);
 	return member ? member->workload : 0;
+}
+
+static __always_inline __u16 role_of(struct task_struct *task)
+{
+	struct task_state *state = task_watched(task);
+	struct member *member;
+	__u32 tgid;
+
+	if (state)
+		return state->role;
+	tgid = task->tgid;
+	member = bpf_map_lookup_elem(&members, &tgid);
+	return member ? member->role : ROLE_MAIN;
 }
 
 /* The running task's workload if it is contained, else 0. */
@@ -92,7 +107,8 @@ static __always_inline int refusal_told(struct sock *sk)
 	       (protocol == TCP_PROTOCOL || protocol == UDP_PROTOCOL);
 }
 
-static __always_inline int file_sensitive(struct file *file)
+/* enum secrecy; 0: neither it nor a directory above it is listed. */
+static __always_inline __u32 file_sensitive(struct file *file)
 {
 	struct dentry *dentry = BPF_CORE_READ(file, f_path.dentry);
 
@@ -102,9 +118,10 @@ static __always_inline int file_sensitive(struct file *file)
 			.dev = BPF_CORE_READ(dentry, d_inode, i_sb, s_dev),
 		};
 		struct dentry *parent = BPF_CORE_READ(dentry, d_parent);
+		__u8 *secrecy = bpf_map_lookup_elem(&sensitive, &key);
 
-		if (bpf_map_lookup_elem(&sensitive, &key))
-			return 1;
+		if (secrecy)
+			return *secrecy;
 		if (parent == dentry)
 			return 0;
 		dentry = parent;

@@ -49,6 +49,11 @@ MAPS: Final = (
     "contained",
     "budgets",
     "spent",
+    "reflexes",
+    "reflex_counts",
+    "reflex_allowed",
+    "reflex_done",
+    "reflex_stops",
     "modes",
     "sockets",
     "meta",
@@ -310,6 +315,7 @@ def _opened(path: Path, wanted: set[str]) -> libbpf.Object:
         ("ephemeral_high", high),
         ("route_factor", factor),
         ("acts_denied", int(any(map(is_guard, wanted)))),
+        ("reflex_denies", int(any(map(is_guard, wanted)))),
     ):
         offset, size = types.variable(".rodata", name)
         settings[offset : offset + size] = list(value.to_bytes(size, "little"))

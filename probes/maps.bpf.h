@@ -173,6 +173,45 @@ struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
 	__uint(max_entries, MAX_WORKLOADS);
 	__type(key, __u32);
+	__type(value, struct reflex);
+} reflexes __weak SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, MAX_WORKLOADS);
+	__type(key, __u32);
+	__type(value, struct reflex_count);
+} reflex_counts __weak SEC(".maps");
+
+/* What each workload with a reflex was learnt to do, by enum reflex_grant: by the agent. */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 32768);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, struct reflex_key);
+	__type(value, __u32);
+} reflex_allowed __weak SEC(".maps");
+
+/* When each act was answered first: an act again and again is one. */
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, 4096);
+	__type(key, struct reflex_key);
+	__type(value, __u64);
+} reflex_done __weak SEC(".maps");
+
+/* Who was stopped, and for what, until it is given back or ends. */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 4096);
+	__type(key, __u32);
+	__type(value, struct reflex_stop);
+} reflex_stops __weak SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, MAX_WORKLOADS);
+	__type(key, __u32);
 	__type(value, struct workload_mode);
 } modes __weak SEC(".maps");
 

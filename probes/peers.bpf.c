@@ -4,16 +4,15 @@
  *
  * Hooks: cgroup connect/sendmsg/bind programs at the cgroup v2 root, which every
  * entry passes (io_uring too), with the kernel's copy of the address. Programs at the root
- * allow by default and act on members alone. What becomes of a connect: states.bpf.c. Whom
+ * allow by default and act on members alone; reflexes: reflex_peers.bpf.h. What becomes of a connect: states.bpf.c. Whom
  * it accepts, and AF_UNIX: sockets.bpf.c.
  */
 #include "classes.bpf.h"
 #include "attempts.bpf.h"
+#include "reflex_peers.bpf.h"
 
 #define ALLOW 1
 #define REFUSE 0 /* the caller gets EPERM */
-
-#define UDP_PROTOCOL 17
 
 static __always_inline int endpoint_check(struct bpf_sock_addr *ctx, struct endpoint *peer,
 					  struct member *member, enum event_kind kind)
@@ -28,6 +27,9 @@ static __always_inline int endpoint_check(struct bpf_sock_addr *ctx, struct endp
 		total_add(member->workload, COUNT_DENIED, 1);
 		reported = EVENT_DENIED;
 		verdict = REFUSE;
+	} else if (kind == EVENT_PEER && reflex_peer(peer, member) == REFLEX_DENIED) {
+		total_add(member->workload, COUNT_DENIED, 1);
+		return REFUSE; /* told as what it is */
 	}
 	if (reported == EVENT_PEER)
 		total_add(member->workload, COUNT_CONNECTS, 1);

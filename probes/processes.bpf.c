@@ -8,6 +8,7 @@
 #include "compat.bpf.h"
 #include "grams.bpf.h"
 #include "path.bpf.h"
+#include "reflex.bpf.h"
 #include "rights.bpf.h"
 #include "signals.bpf.h"
 #include "subjects.bpf.h"
@@ -170,6 +171,9 @@ int BPF_PROG(on_exec, struct task_struct *task, pid_t old_pid, struct linux_binp
 	if (state) {
 		rights_changed(PRIVILEGE_EXEC);
 		act_done(workload);
+		if (reflex_of(workload, REFLEX_EXEC))
+			reflex_file((__u64)BPF_CORE_READ(bprm, file), workload, role, REFLEX_EXEC,
+				    1);
 	}
 	return 0;
 }
@@ -188,6 +192,7 @@ int BPF_PROG(on_exit, struct task_struct *task)
 	if (BPF_CORE_READ(task, signal, live.counter))
 		return 0;                     /* another thread of the group lives */
 	bpf_map_delete_elem(&members, &tgid); /* absent is what we want: no error to count */
+	bpf_map_delete_elem(&reflex_stops, &tgid);
 	status = BPF_CORE_READ(task, signal, group_exit_code);
 	if (!status)
 		status = task->exit_code;

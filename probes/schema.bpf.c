@@ -32,6 +32,10 @@ struct schema {
 	enum gpu_act gpu_act;
 	enum protection protection;
 	enum publisher publisher;
+	enum secrecy secrecy;
+	enum reflex_act reflex_act;
+	enum reflex_grant reflex_grant;
+	enum reflex_outcome reflex_outcome;
 	struct exec_event exec_event;
 	struct args_event args_event;
 	struct head_event head_event;
@@ -51,6 +55,7 @@ struct schema {
 	struct signal_event signal_event;
 	struct request_event request_event;
 	struct gpu_event gpu_event;
+	struct reflex_event reflex_event;
 	struct gpu_block gpu_block;
 	struct gpu_block_size gpu_block_size;
 	struct workload_mode workload_mode;
@@ -59,6 +64,10 @@ struct schema {
 	struct gram_key gram_key;
 	struct seen_key seen_key;
 	struct containment containment;
+	struct reflex reflex;
+	struct reflex_count reflex_count;
+	struct reflex_key reflex_key;
+	struct reflex_stop reflex_stop;
 	struct socket_state socket_state;
 	struct upload_key upload_key;
 	struct route_key route_key;

@@ -21,7 +21,9 @@ if TYPE_CHECKING:
 _MINOR_BITS: Final = 20  # include/linux/kdev_t.h: how the kernel numbers devices inside
 
 
-def mark(sensitive: BpfMap, schema: Schema, paths: Iterable[str]) -> int:
+def mark(
+    sensitive: BpfMap, schema: Schema, paths: Iterable[str], secrecy: str = "SECRET_FILE"
+) -> int:
     """Adds files and directories to the kernel's set; returns how many of them exist.
 
     A link is left out: whoever owns it could lead us to mark any file of the host.
@@ -29,6 +31,7 @@ def mark(sensitive: BpfMap, schema: Schema, paths: Iterable[str]) -> int:
     Raises:
         ProbeError: the set takes no more.
     """
+    value = schema.enum("secrecy")[secrecy].to_bytes(1, "little")
     count = 0
     for path in paths:
         try:
@@ -37,7 +40,7 @@ def mark(sensitive: BpfMap, schema: Schema, paths: Iterable[str]) -> int:
             continue
         if stat.S_ISLNK(found.st_mode):
             continue
-        sensitive.set(_key(schema, found), b"\1")
+        sensitive.set(_key(schema, found), value)
         count += 1
     return count
 

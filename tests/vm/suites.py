@@ -63,6 +63,10 @@ SUITES: Final[tuple[Suite, ...]] = (
         "protect", "keeps approved models", "python -m tests.vm.guest.protect", 240,
         smoke="python -m tests.vm.guest.protect",
     ),
+    Suite(
+        "reflex", "answers what was not learnt", "python -m tests.vm.guest.reflex", 120,
+        smoke="python -m tests.vm.guest.reflex",
+    ),
     Suite("live", "doctor --live sees each eye", "python tests/vm/live.py", 120),
     *map(_of_host, CAPABILITIES),
     Suite(
