@@ -65,6 +65,8 @@ EVENTS: Final = (
     "probes.operator_restarts",
     "probes.refused",
     "records.failed",
+    "reflex.armed",
+    "reflex.failed",
     "response.failed",
     "sensor.blind",
     "ship.connected",

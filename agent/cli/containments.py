@@ -108,7 +108,9 @@ def containments(*, config: ConfigFile = None, as_json: AsJson = False) -> None:
     from agent.config import load
     from agent.render.lists import containment_table
 
-    here = _here(load(config))
+    settings = load(config)
+    here = _here(settings)
+    _list_stops(here, settings)
     rows = [
         one.as_json() | {"sent": {name: asdict(sent) for name, sent in here.sent(one).items()}}
         for one in here.live()
@@ -179,9 +181,19 @@ def _release(settings: Any, containment: str | None) -> list[dict[str, Any]]:  #
         released: list[dict[str, Any]] = request(settings.paths.run, "release", **args)
     except NotRunningError:
         here = _here(settings)
+        _list_stops(here, settings)
         given = here.release_all() if containment is None else [here.release(containment)]
         return [one.as_json() for one in given]
     return released
+
+
+def _list_stops(here: Any, settings: Any) -> None:  # noqa: ANN401
+    """List whom the kernel stopped by itself while no agent was there to do so."""
+    from agent.response import workloads
+
+    names = {one.workload_id: name for name, one in workloads.read(settings.paths.run).items()}
+    reason = "the kernel stopped it by itself, and no agent was there"
+    here.note_stops(names, settings.response.contain_for_s, reason)
 
 
 def _here(settings: Any) -> Any:  # noqa: ANN401  (Settings and Containments, imported late)

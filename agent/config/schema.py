@@ -18,6 +18,9 @@ from agent.log import LEVELS
 RESPONSES: Final = ("observe", "alert", "limit", "contain", "freeze", "kill")
 """The response ladder, lowest step first."""
 
+REFLEXES: Final = ("exec", "connect", "secret")
+"""What the kernel may answer by itself: programs, peers, secret files."""
+
 _HOUR_S: Final = 3600.0
 _WEEK_S: Final = 7 * 24 * _HOUR_S
 _NAME: Final = checks.text(
@@ -113,6 +116,12 @@ class Response:
         default=False,
         check=checks.flag,
         words="tell what would be done, and do nothing",
+    )
+    reflex_count: int = key(
+        8, checks.integer(1, 1000), "after so many different reflexes of one workload"
+    )
+    reflex_minutes: float = key(
+        10.0, checks.number(0.1, 1440.0), "within so many minutes, let it act, and alert"
     )
 
 
@@ -232,6 +241,11 @@ class Workload:
         None, checks.number(0.001, 10_000.0), "instead of the budget's"
     )
     dry_run: bool | None = key(None, checks.flag, "instead of response.dry_run")
+    reflex: tuple[str, ...] = key(
+        (),
+        checks.each(checks.choice(*REFLEXES)),
+        "exec, connect, secret: while it guards, the kernel answers what was not learnt by itself",
+    )
     upload: Upload | None = field(
         default=None, metadata={"words": "instead of [upload]; missing keys as there"}
     )

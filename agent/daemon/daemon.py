@@ -34,6 +34,8 @@ from agent.daemon.model_findings import Finding
 from agent.daemon.modes import Modes
 from agent.daemon.notify import notify
 from agent.daemon.protecting import Protecting
+from agent.daemon.reflexes import LOOK_S as LOOK_REFLEXES_S
+from agent.daemon.reflexes import Reflexes
 from agent.daemon.registry import Found, Registry
 from agent.daemon.routing import Router
 from agent.daemon.secrets import mark_secrets
@@ -114,6 +116,7 @@ class Daemon:
         self.store = store
         self.shipper = shipper
         self.started_ns = time.monotonic_ns()
+        self.offset_ns = time.time_ns() - self.started_ns
         self.loop = Loop(sensor.ring.fd, self._on_records, TICK_S)
         self.records = Records(sensor.schema)
         self.counters = Counters(sensor, settings.paths.run)
@@ -129,11 +132,12 @@ class Daemon:
         self.baselines = BaselineFiles(settings.paths.state)
         self.fitter = Fitter()
         switch = PinnedSwitch.open(settings.paths.pins, sensor.schema)
-        guard = Guard(frozenset({os.getpid()}))
-        breaker = Breaker(settings.response.breaker_count, settings.response.breaker_minutes * 60)
+        guard, bounds = Guard(frozenset({os.getpid()})), settings.response
+        breaker = Breaker(bounds.breaker_count, bounds.breaker_minutes * 60)
         self.containments = Containments(settings.paths.state, switch, guard, breaker)
         preserve = partial(_preserve, settings, switch)
         self.hands = Hands(settings, self.containments, self.loop.post, preserve)
+        self.reflexes = Reflexes(sensor, switch, guard, lambda: self.hands.breaker_open)
         self.watchers: dict[str, Watcher] = {}
         self.router, self.looks = Router(self), Looks()
         self.cuda = Cuda(settings.paths.pins, sensor.schema, self.loop.post, self.router.completed)
@@ -150,11 +154,8 @@ class Daemon:
         self.symbols, self.modes, self.tap = Symbols(self.loop.post), Modes(sensor), Tap()
         self.losses: Counter[str] = Counter()
         self.selftest = SelfTest(self.loop, self.registry, settings.window.length_s)
-        self.health = Health(self)
-        self.accounts = Accounts(self)
-        self.status = Status(self)
+        self.health, self.accounts, self.status = Health(self), Accounts(self), Status(self)
         self.control = ControlServer(settings.paths.run, Handlers(self).table())
-        self.offset_ns = time.time_ns() - time.monotonic_ns()
         self.artifacts = Artifacts(settings.paths.state / "ledger.db", self.offset_ns)
         self.approved = self._comparing()
         self._window_start_ns = time.monotonic_ns()
@@ -166,6 +167,11 @@ class Daemon:
         touched = self.containments.recover(self.registry.names())
         for one in touched:
             log.warning("containment.recovered", id=one.id, workload=one.target.workload)
+        self.containments.note_stops(
+            self.registry.names(),
+            self.settings.response.contain_for_s,
+            "the kernel stopped it by itself, and no agent was there",
+        )
         self.scan()
         self.router.begin()
         self.control.start()
@@ -173,6 +179,7 @@ class Daemon:
         every(self.settings.window.length_s, self._on_window)
         every(SCAN_S, self._on_scan)
         every(1.0, self.hands.tick)
+        every(LOOK_REFLEXES_S, self._on_reflexes)
         every(HEALTH_S, self._on_health)
         every(LOOK_S, self.health.integrity.look)
         every(GPU_S, self._on_gpu)
@@ -285,6 +292,9 @@ class Daemon:
     def _on_scan(self, _now_ns: int) -> None:
         self.scan()
 
+    def _on_reflexes(self, _now_ns: int) -> None:
+        self.reflexes.tick(self.watchers.values(), self.settings)
+
     def scan(self) -> None:
         """Look for workloads, and watch the new ones."""
         self.router.unwatched_exec, looked_s = False, time.monotonic()
@@ -296,6 +306,7 @@ class Daemon:
             elif found.restarted:
                 # Its first records come before its first window: they are judged as a start, too.
                 self.watchers[found.name].judge.phase = Phase.STARTUP
+                self.reflexes.suspend(self.watchers[found.name])
         self._look_at_images(table)
         self._look_at_makeup(table)
         self._look_for_drivers(table)

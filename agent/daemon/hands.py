@@ -25,6 +25,10 @@ class ReleasedError(AgentError):
     """{0} was given back while evidence was collected: it was not killed."""
 
 
+class EndedError(AgentError):
+    """Who was stopped has ended since: nothing is to be given back."""
+
+
 @dataclass(slots=True)
 class Action:
     """A step under way or done.
@@ -135,6 +139,7 @@ class Hands:
         self.breaker_open = containments.breaker_open()
         self._post = post
         self._pending: dict[int, Step] = {}
+        self._listing = 0
         self._preserve = preserve
         self.reconfigure(settings)
         self._worker = ThreadPoolExecutor(1, thread_name_prefix="hands")
@@ -149,7 +154,7 @@ class Hands:
     @property
     def busy(self) -> bool:
         """Whether a step is under way, and the verdict that waits for it is not told yet."""
-        return bool(self._pending)
+        return bool(self._pending or self._listing)
 
     def standing(self, workload_id: int) -> Step:
         """The highest step in force or under way; answers at once."""
@@ -175,6 +180,33 @@ class Hands:
         action = Action(decision, since_ns, verdict, future)
         future.add_done_callback(lambda _: self._post(lambda: self._done(target, action)))
         return action
+
+    def stopped(self, target: Target, since_ns: int, verdict: str, summary: str) -> Action:
+        """List soon whom the kernel stopped by itself; returns at once."""
+        self._listing += 1
+        reason = f"verdict {verdict}: {summary}"
+        future = self._worker.submit(self._note_stops, target, reason)
+        action = Action(Decision(Step.REFLEX, Step.REFLEX, ""), since_ns, verdict, future)
+        future.add_done_callback(lambda _: self._post(lambda: self._listed(action)))
+        return action
+
+    def _listed(self, action: Action) -> None:
+        self._listing -= 1
+        for act in action.then:
+            act()
+
+    def _note_stops(self, target: Target, reason: str) -> Containment:
+        try:
+            names = {target.workload_id: target.workload}
+            for one in self.containments.note_stops(names, self._for_s, reason):
+                if one.target.workload_id == target.workload_id:
+                    return one
+        except AgentError as error:
+            log.error("response.failed", workload=target.workload, step="reflex", why=error)
+            raise
+        finally:
+            self._look()
+        raise EndedError
 
     def rehearse(self, target: Target, decision: Decision, verdict: str) -> Rehearsed:
         """Find out soon what a step would do; returns at once."""

@@ -126,6 +126,11 @@ class Health:
             found.append((1, f"{daemon.store.waiting} entries wait in memory: the disk is full"))
         if daemon.hands.breaker_open:
             found.append((1, "the breaker is open: the agent acts no more on its own for now"))
+        found += [
+            (1, f"the reflexes of {name} let everything pass for now: too many different acts")
+            for name, watcher in daemon.watchers.items()
+            if watcher.reflex and daemon.reflexes.spared(watcher, daemon.settings)
+        ]
         if self.step != "full":
             found.append((1, "over its processor budget: records are read less often"))
         if rss_bytes() > daemon.settings.budget.rss_mib << 20:

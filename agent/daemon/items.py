@@ -5,6 +5,7 @@ from typing import Final
 
 from agent.daemon.classes import is_gpu, is_shared_memory
 from agent.daemon.lineage import Lineage
+from collectors.reflexes import KIND as REFLEX
 from collectors.sightings import Sighting
 from detectors.names import disguise
 from detectors.window import Item, ItemKind, stranger
@@ -41,6 +42,9 @@ _KINDS: Final = {
     "refused": ItemKind.PEER,
     "request": ItemKind.ENDPOINT,
     "gpu": ItemKind.GPU,
+    f"{REFLEX}exec": ItemKind.EXEC,
+    f"{REFLEX}connect": ItemKind.PEER,
+    f"{REFLEX}secret": ItemKind.FILE,
 }
 
 

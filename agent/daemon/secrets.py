@@ -4,7 +4,7 @@ import pwd
 from pathlib import Path
 
 from agent.log import log
-from agent.response.secret_files import secret_files
+from agent.response.secret_files import runtime_stores, secret_files
 from probes.errors import ProbeError
 from probes.loader import Sensor
 from probes.sensitive import mark
@@ -15,5 +15,6 @@ def mark_secrets(sensor: Sensor) -> None:
     homes = {Path(account.pw_dir) for account in pwd.getpwall()}
     try:
         mark(sensor.maps["sensitive"], sensor.schema, secret_files(homes))
+        mark(sensor.maps["sensitive"], sensor.schema, runtime_stores(), "SECRET_STORE")
     except ProbeError as error:
         log.once("guard.secrets_unmarked", why=error)

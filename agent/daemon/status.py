@@ -33,6 +33,7 @@ _SENSORS: Final = {
     "stack": ("EVENT_STACK",),
     "request kind": ("EVENT_REQUEST",),
     "gpu": ("EVENT_GPU",),
+    "reflex": ("EVENT_REFLEX",),
 }
 
 
@@ -122,6 +123,7 @@ class Status:
             else None,
             "loss": watcher.lost,
             "contained": watcher.held(),
+            "reflex": self._daemon.reflexes.status(watcher),
             "last_verdict": watcher.last,
             "readings": {name: round(value, 3) for name, value in watcher.readings.items()},
         }

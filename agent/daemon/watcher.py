@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from agent.config.schema import Settings
+from agent.daemon import answered
 from agent.daemon.hands import Action, Hands, Rehearsed, unanswered
 from agent.daemon.images import Images
 from agent.daemon.items import item_of
@@ -56,6 +57,7 @@ class Watcher:
         made_of: What the server is made of, by the latest look.
         weights: Sizes in bytes of the weights that it opened, by device and inode.
         last: The latest verdict told, in short; empty before the first.
+        answers: What the kernel answered by itself in this window.
         fresh: First-seen keys of what was new and is not learned: the kernel is to tell it again.
     """
 
@@ -92,6 +94,8 @@ class Watcher:
     _made: Made = field(default_factory=Made)
     _grave: list[NovelItem] = field(default_factory=list)
     telling: Telling = field(default_factory=Telling)
+    answers: list[Sighting] = field(default_factory=list)
+    repeats: answered.Repeats = field(default_factory=answered.Repeats)
 
     @property
     def respond(self) -> Step:
@@ -105,27 +109,20 @@ class Watcher:
         rules = (w.dry_run for w in self.settings.workload if w.name == self.found.name)
         return next((r for r in rules if r is not None), self.settings.response.dry_run)
 
+    @property
+    def reflex(self) -> tuple[str, ...]:
+        """What the kernel may answer by itself here."""
+        rules = (w.reflex for w in self.settings.workload if w.name == self.found.name)
+        return next(rules, ())
+
     def see(self, sightings: Iterable[Sighting], role_of: Callable[[int], str]) -> None:
         """Take in what the kernel just told, and act at once where it is grave."""
-        items = []
-        for told in sightings:
-            if told.kind == "stack":
-                self.stacks.take(told)
-                continue
-            sighting = self._made.mark(told)
-            self.lineage.learn(sighting)
-            self.recent.append(sighting)
-            if sighting.kind == "file" and sighting.size and is_weights(sighting.item):
-                self.weights[sighting.inode] = sighting.size
-            if sighting.ppid in self.tolerated:
-                self.tolerated.add(sighting.pid)
-            item = item_of(sighting, role_of(sighting.role), self.lineage)
-            if item is not None:
-                items.append(item)
-                self._roles[item.pid] = item.role
-                self._note_model(item)
-                if sighting.key:
-                    self._note_key(sighting, item)
+        items: list[Item] = []
+        for sighting in sightings:
+            if sighting.kind == "stack":
+                self.stacks.take(sighting)
+            else:
+                self._take(self._made.mark(sighting), role_of, items)
         self.items += items
         if not items:
             return
@@ -137,6 +134,38 @@ class Watcher:
                 # Its last acts before it stood still.
                 self._grave = [*self._grave, *assessment.novel][-RECENT:]
             self._consider(assessment, 0)
+
+    def _take(self, sighting: Sighting, role_of: Callable[[int], str], items: list[Item]) -> None:
+        """Remember one sighting, and add what is new about it to `items`."""
+        self.lineage.learn(sighting)
+        self.recent.append(sighting)
+        if sighting.kind == "file" and sighting.size and is_weights(sighting.item):
+            self.weights[sighting.inode] = sighting.size
+        if sighting.ppid in self.tolerated:
+            self.tolerated.add(sighting.pid)
+        item = item_of(sighting, role_of(sighting.role), self.lineage)
+        if answered.is_reflex(sighting):
+            self._answer(sighting)
+            if item is not None and _told(item, (*self.items, *items)):
+                return  # done, and told as such, before it was stopped
+        if item is None:
+            return
+        items.append(item)
+        self._roles[item.pid] = item.role
+        self._note_model(item)
+        if sighting.key:
+            self._note_key(sighting, item)
+
+    def _answer(self, sighting: Sighting) -> None:
+        """Note what the kernel did, and list whom it stopped, so that a release finds them."""
+        self.answers.append(sighting)
+        self.fresh.append(sighting.key)
+        if answered.outcome(sighting) != "stopped":
+            return
+        verdict = self.origin.id(self.start_ns)
+        words = f"{answered.act(sighting)} {sighting.item} was not learnt"
+        listed = self.hands.stopped(self.target(), sighting.time_ns, verdict, words)
+        self.action = self.action or listed
 
     def knows(self, sighting: Sighting, role_of: Callable[[int], str]) -> bool:
         """Whether this is part of what was learned."""
@@ -171,11 +200,15 @@ class Watcher:
         self.tap.window(self, window)
         assessment = self.judge.observe(window)
         decision = self._consider(assessment, window.lost)
+        answers, self.answers = self.answers, []
+        if answers:
+            news = self.repeats.news(answers, window.end_ns)
+            assessment = answered.judged(assessment, answers, news=news)
         self.assessment = assessment
         acted = self.action is not None
         self.tap.judged(self.found.name, self.judge.baseline.state, acted=acted)
         if self.telling.worth(assessment, window, acted=acted):
-            self._tell(window, assessment, decision, losses)
+            self._tell(window, assessment, decision, losses, answers)
         self.action = None
         self.stacks.forget()
         if len(self._roles) > _MOST_ROLES:
@@ -224,6 +257,7 @@ class Watcher:
     def release(self, children: Iterable[int], now_ns: int) -> None:
         """An operator gave the workload back, at this time, with these unknown children alive."""
         self.tolerated, self.released_ns = set(children), now_ns
+        self.repeats = answered.Repeats()
         self.telling = Telling()  # what is repeated after a release is news to whoever released
 
     def reconfigure(self, settings: Settings, judging: JudgeSettings) -> None:
@@ -295,6 +329,7 @@ class Watcher:
         assessment: Assessment,
         decision: Decision,
         losses: dict[str, int],
+        answers: Sequence[Sighting] = (),
     ) -> None:
         self.counts[assessment.level.label] += 1
         first, shown = trigger(assessment.novel), protagonist(assessment.novel)
@@ -315,6 +350,9 @@ class Watcher:
                 return  # whichever ends last calls again
             told = True
             response = action.told() if action is not None else unanswered(decision)
+            if answers:
+                name, told_as = self.found.name, self.origin.id(window.start_ns)
+                response = answered.response(response, answers, workload=name, verdict=told_as)
             context = Context(process, response, records, baseline, losses, stack)
             told_of = verdict(self.origin, window, assessment, context)
             self.last = {key: told_of[key] for key in ("id", "level", "time_ns", "summary")}
@@ -324,6 +362,10 @@ class Watcher:
             if pending is not None:
                 pending.then.append(finish)
         finish()
+
+
+def _told(item: Item, items: Iterable[Item]) -> bool:
+    return any((it.kind, it.item, it.pid) == (item.kind, item.item, item.pid) for it in items)
 
 
 def _own_level(assessment: Assessment) -> Level:

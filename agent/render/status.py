@@ -35,6 +35,8 @@ def status_text(status: Mapping[str, Any], *, colour: bool = False) -> str:
         lines.append(("hand-over", facts(status["handover"])))
     if any(status.get("control", {}).values()):
         lines.append(("control socket", facts(status["control"])))
+    if reflexes := _reflexes(status.get("workloads", ())):
+        lines.append(("reflexes", reflexes))
     lines.append(("containments", _containments(status.get("containments", ()))))
     width = max(len(name) for name, _ in lines)
     parts.append(
@@ -124,6 +126,19 @@ def _baseline(workload: Mapping[str, Any]) -> str:
         return str(workload["reason"])
     coverage = workload.get("coverage")
     return "-" if coverage is None else f"covers {coverage:.1%}"
+
+
+def _reflexes(workloads: Any) -> str:  # noqa: ANN401  (a list of plain maps)
+    """Say what the kernel may answer by itself, and why not what was asked for."""
+    told = []
+    for workload in workloads:
+        if reflex := workload.get("reflex"):
+            words = f"{workload['name']} {'+'.join(reflex['armed']) or 'none'}"
+            words += f" ({reflex['why_not']})" if reflex["why_not"] else ""
+            done = {"done": reflex["done"], "spared": reflex["spared"]}
+            counted = facts({name: count for name, count in done.items() if count})
+            told.append(f"{words}: {counted}" if counted else words)
+    return ", ".join(told)
 
 
 def _containments(containments: Any) -> str:  # noqa: ANN401  (a list of plain maps)

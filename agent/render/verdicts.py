@@ -194,7 +194,9 @@ def _response(verdict: Verdict) -> Iterator[str]:
         )
         if would.get("refused"):
             yield f"would be refused: {would['refused']}"
-    if response.get("frozen_ms") is not None:
+    for act in response.get("reflex", ()):
+        yield f"the kernel: {act['act']} {act['item']}, {act['outcome']}, process {act['pid']}"
+    if response.get("frozen_ms") is not None and response["action"] != "reflex":
         held = len(response.get("held", ()))
         yield f"frozen: {held} processes, {response['frozen_ms']:.1f} ms after the first record"
     if running := response.get("still_running"):

@@ -13,14 +13,18 @@ NANOSECONDS: Final = 1_000_000_000
 
 
 class Step(IntEnum):
-    """The ladder. The number orders the steps; the label is what configuration and CLI say."""
+    """The ladder. The number orders the steps; the label is what configuration and CLI say.
+
+    REFLEX is no step that anybody takes: the kernel stopped who did what was not learnt.
+    """
 
     OBSERVE = 0
     ALERT = 1
-    LIMIT = 2
-    CONTAIN = 3
-    FREEZE = 4
-    KILL = 5
+    REFLEX = 2
+    LIMIT = 3
+    CONTAIN = 4
+    FREEZE = 5
+    KILL = 6
 
     @property
     def label(self) -> str:
@@ -102,7 +106,7 @@ class Containment:
     Attributes:
         id: Names it in `agent release`.
         target: The workload, with its roots at the time.
-        step: LIMIT, CONTAIN, FREEZE or KILL; it only rises.
+        step: REFLEX, LIMIT, CONTAIN, FREEZE or KILL; it only rises.
         reason: Why, for people.
         who: "agent", or the operator's name.
         boot: The kernel's boot id: a restart of the host ends every containment.
@@ -114,7 +118,7 @@ class Containment:
         cgroup: The v2 cgroup frozen by us, below the mount; "" for none.
         state: How far it has come.
         kernel: Whether the kernel's switch was set.
-        how: "cgroup", "signals", "cgroup+signals", or "" while nothing is held.
+        how: "cgroup", "signals", "cgroup+signals", "kernel" (a reflex); "" while nothing is held.
         processes: What is held.
         running: Of those, what could not be stopped in time.
         why_ended: Why it was released or ended; "" while it lives.

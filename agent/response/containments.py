@@ -19,6 +19,7 @@ from agent.response.containment import (
     NANOSECONDS,
     Containment,
     Event,
+    ProcessId,
     State,
     Step,
     Target,
@@ -32,6 +33,7 @@ from agent.response.processes import STOPPED_STATES, Process
 from agent.response.rehearsal import Rehearsal
 from agent.response.switch import ContainmentSwitch, NoSwitchError, Sent, Switched, SwitchError
 from agent.response.tree import Tree
+from probes.reflex import Stop
 
 
 class Containments:
@@ -170,13 +172,82 @@ class Containments:
             ids = tuple(sorted(process.id for process in found.values()))
             return Rehearsal(step, refused, ids, own, before.id if before else "")
 
+    def note_stops(
+        self, names: Mapping[int, str], for_s: float | None, reason: str
+    ) -> tuple[Containment, ...]:
+        """List whom the kernel stopped by itself, so that they can be given back, and expire.
+
+        Args:
+            names: Workload names by number.
+            for_s: Seconds until they are given back; None: when released.
+            reason: For people.
+
+        Returns:
+            The containment of each workload that has such processes.
+
+        Raises:
+            JournalError, SwitchError: As for `contain`.
+        """
+        stops = [] if self._switch is None else self._switch.stops()
+        if not stops:
+            return ()
+        with self._ledger.journal.locked():
+            self._ledger.load()
+            until_ns = time.monotonic_ns() + int(for_s * NANOSECONDS) if for_s else 0
+            return tuple(
+                self._list_stops(
+                    Target(names.get(number, f"workload {number}"), number),
+                    {ProcessId(stop.pid, stop.start_ticks) for stop in stops
+                     if stop.workload == number},
+                    until_ns,
+                    reason,
+                )
+                for number in sorted({stop.workload for stop in stops})
+            )  # fmt: skip
+
+    def _list_stops(
+        self, target: Target, ids: set[ProcessId], until_ns: int, reason: str
+    ) -> Containment:
+        one = before = self._standing(target.workload_id)
+        if one is None:
+            found = Tree(target, self._switch).processes().values()
+            stopped = {process.id for process in found if process.state in STOPPED_STATES}
+            one = self._ledger.begin(
+                Containment(
+                    id=_new_id(),
+                    target=target,
+                    step=Step.REFLEX,
+                    reason=reason,
+                    who="agent",
+                    boot=self._ledger.boot,
+                    begun_unix_ns=time.time_ns(),
+                    until_ns=until_ns,
+                    planned=True,
+                    stopped_before=tuple(sorted(stopped - ids)),
+                )
+            )
+            self._fault("intent")
+        if not ids <= set(one.processes):
+            one = self._ledger.note(
+                one,
+                Event.HELD,
+                how=one.how or "kernel",
+                cgroup=one.cgroup,
+                processes=[str(process) for process in sorted({*one.processes, *ids})],
+                running=[str(process) for process in one.running],
+            )
+        return one if before is not None else self._ledger.note(one, Event.DONE, durable=True)
+
     def _plan(
         self, intent: Containment, tree: Tree, found: Mapping[int, Process], from_step: Step
     ) -> Containment:
         """Note what the way back must know: who had stopped already, and which cgroup."""
         if not intent.planned:
+            ours = {stop.pid for stop in self._stops_of(intent.target.workload_id)}
             stopped = sorted(
-                process.id for process in found.values() if process.state in STOPPED_STATES
+                process.id
+                for process in found.values()
+                if process.state in STOPPED_STATES and process.id.pid not in ours
             )
             intent = replace(intent, planned=True, stopped_before=tuple(stopped))
         if intent.step >= Step.FREEZE > from_step:
@@ -193,7 +264,8 @@ class Containments:
             return self._release(known, why)
 
     def release_all(self, why: str = "released by hand") -> tuple[Containment, ...]:
-        """Give every workload back; raises JournalError or SwitchError."""
+        """Give every workload back, and whom no agent listed; raises JournalError, SwitchError."""
+        self.note_stops({}, None, "the kernel stopped it, and no agent was there")
         with self._ledger.journal.locked():
             self._ledger.load()
             return tuple(self._release(one, why) for one in self._ledger.live())
@@ -313,16 +385,23 @@ class Containments:
         if containment.state is not State.RELEASING:
             containment = self._ledger.note(containment, Event.RELEASE, durable=True, why=why)
         self._fault("release")
+        stops = self._stops_of(containment.target.workload_id)
         if self._switch is not None:
             self._switch.clear(containment.target.workload_id)
+            self._switch.let_off(stops)
         self._fault("cleared")
         # Of one that was only contained, too: the kernel may have stopped who acted against it.
-        if containment.step >= Step.CONTAIN:
+        if containment.step is not Step.LIMIT or containment.processes or stops:
             tree = Tree(containment.target, self._switch)
             hold = Hold("", containment.cgroup, containment.processes, ())
             self._freezer.let_go(tree, hold, containment.stopped_before)
         self._fault("continued")
         return self._ledger.note(containment, Event.RELEASED, durable=True)
+
+    def _stops_of(self, workload_id: int) -> tuple[Stop, ...]:
+        """Return whom the kernel stopped by itself in one workload."""
+        stops = () if self._switch is None else self._switch.stops()
+        return tuple(stop for stop in stops if stop.workload == workload_id)
 
     def _resume(self, containment: Containment, now_ns: int) -> Containment:
         if containment.state is State.RELEASING:

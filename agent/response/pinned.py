@@ -4,7 +4,7 @@ Values are `struct containment` and `struct member` of probes/events.h, laid out
 by the object's own type information.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Final
 
@@ -15,6 +15,8 @@ from agent.response.containment import Step
 from agent.response.switch import Sent, Switched, SwitchError
 from probes.errors import ProbeError
 from probes.maps import BpfMap
+from probes.reflex import MAPS as REFLEX_MAPS
+from probes.reflex import ReflexMaps, Stop
 from probes.schema import Schema
 
 MAPS: Final = ("contained", "members", "budgets", "spent")
@@ -23,11 +25,12 @@ LEVELS: Final = {Step.CONTAIN: "CONTAIN_NETWORK", Step.FREEZE: "CONTAIN_FREEZE"}
 
 
 class PinnedSwitch:
-    """A `ContainmentSwitch` over four maps.
+    """A `ContainmentSwitch` over the pinned maps.
 
     Args:
         maps: `contained`, array by workload number of `struct containment`; `members`, hash by
-            thread group of `struct member`; `budgets` and `spent`, see `Budgets`.
+            thread group of `struct member`; `budgets` and `spent`, see `Budgets`; those of
+            `ReflexMaps`, which an earlier agent may not have pinned.
         schema: Of the object the maps belong to.
     """
 
@@ -35,6 +38,8 @@ class PinnedSwitch:
         self._contained = maps["contained"]
         self._members = maps["members"]
         self._budgets = Budgets(maps["budgets"], maps["spent"], schema)
+        reflexes = maps.keys() >= set(REFLEX_MAPS)
+        self._reflexes = ReflexMaps(maps, schema) if reflexes else None
         self._value = schema.dtype("containment")
         self._member = schema.dtype("member")
         levels = schema.enum("containment_level")
@@ -51,7 +56,8 @@ class PinnedSwitch:
         if not (pins / "contained").exists():
             return None
         try:
-            return cls({name: BpfMap.pinned(pins, name) for name in MAPS}, schema)
+            there = [name for name in REFLEX_MAPS if (pins / name).exists()]
+            return cls({name: BpfMap.pinned(pins, name) for name in (*MAPS, *there)}, schema)
         except ProbeError as error:
             raise SwitchError(error) from error
 
@@ -94,6 +100,24 @@ class PinnedSwitch:
         }
         higher = {workload: value for workload, value in told.items() if value is not None}
         return {**self._budgets.switched(), **higher}
+
+    def stops(self) -> list[Stop]:
+        """Return whom the kernel stopped by itself."""
+        if self._reflexes is None:
+            return []
+        try:
+            return self._reflexes.stops()
+        except ProbeError as error:
+            raise SwitchError(error) from error
+
+    def let_off(self, stops: Iterable[Stop]) -> None:
+        """Forget these stops, and allow what they were for."""
+        if self._reflexes is None:
+            return
+        try:
+            self._reflexes.let_off(stops)
+        except ProbeError as error:
+            raise SwitchError(error) from error
 
     def members(self) -> Mapping[int, tuple[int, int]]:
         """Return thread group → (workload number, role)."""

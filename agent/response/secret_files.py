@@ -23,10 +23,9 @@ OF_THE_HOST: Final = (
     "etc/inferward",
     "run/secrets",
     "run/docker.sock",
-    "run/containerd",
-    "var/lib/kubelet",
     "var/lib/inferward",
 )
+_STORES: Final = ("run/containerd", "var/lib/kubelet")
 _HOST_KEYS: Final = "etc/ssh/ssh_host_*_key"
 
 OF_A_HOME: Final = (
@@ -56,6 +55,11 @@ OF_A_HOME: Final = (
     ".python_history",
     ".psql_history",
 )
+
+
+def runtime_stores(root: Path = Path("/")) -> Iterator[str]:
+    """Yield where container runtimes keep secrets, and beside them what containers work with."""
+    yield from (str(root / place) for place in _STORES)
 
 
 def secret_files(homes: Iterable[Path], root: Path = Path("/")) -> Iterator[str]:

@@ -1,11 +1,12 @@
 """What response asks of the kernel: one switch per workload, which outlives the agent."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
 from agent.errors import AgentError
 from agent.response.containment import Step
+from probes.reflex import Stop
 
 
 class SwitchError(AgentError):
@@ -69,6 +70,12 @@ class ContainmentSwitch(Protocol):
 
     def switched(self) -> Mapping[int, Switched]:
         """Return every workload that the kernel is told to contain."""
+
+    def stops(self) -> Sequence[Stop]:
+        """Return whom the kernel stopped by itself, of any workload."""
+
+    def let_off(self, stops: Iterable[Stop]) -> None:
+        """Forget these stops, and allow from now on what they were for."""
 
     def members(self) -> Mapping[int, tuple[int, int]]:
         """Return thread group → (workload id, role) for every process of every workload."""

@@ -4,14 +4,11 @@ The acts are those that the tier `guard` denies: tests/vm/guest, one in a tight 
 """
 
 import os
-import signal
-import struct
 import time
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import dataclass, replace
+from collections.abc import Iterator
+from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
-from subprocess import PIPE, Popen
 
 import pytest
 
@@ -19,10 +16,11 @@ from agent.response.breaker import Breaker
 from agent.response.containment import Containment, Step, Target
 from agent.response.containments import Containments
 from agent.response.pinned import PinnedSwitch
-from agent.response.processes import read_process, thread_states
+from agent.response.processes import read_process
 from probes.sensitive import mark
+from tests.host.actors import SETTLED_S, Actor, acting, begin, child_of, stopped, wait_for
 from tests.host.eyes import LIMIT_S, Eyes
-from tests.vm.guest.guard import ACTS, Act, Stage
+from tests.vm.guest.guard import Act, Stage
 from tests.vm.programs import compile_all
 
 REFUSED = {"connect-inet", "bind-stream", "bind-datagram", "send-inet"}
@@ -33,9 +31,6 @@ KEPT = {"append", "kill-own", "socketpair", "send-stream"}
 
 UNDER_WAY = "was stopped, as for an act that was let through"
 
-LOOP_S = 30.0
-SETTLED_S = 0.1
-
 FORKS = """
 import os
 gate()
@@ -45,28 +40,6 @@ for number in range(400):
         os._exit(0)
     os.getppid()
 """
-
-
-@dataclass(frozen=True, slots=True)
-class Actor:
-    """A program that acts in a loop, and what it has counted."""
-
-    process: Popen[str]
-    target: Target
-    tally: Path
-
-    def done(self) -> int:
-        """How often the act succeeded so far."""
-        return int(struct.unpack("QQ", self.tally.read_bytes()[:16])[1])
-
-    def tried(self) -> int:
-        """How often it was tried."""
-        return int(struct.unpack("QQ", self.tally.read_bytes()[:16])[0])
-
-    def go(self) -> None:
-        """Begin the next phase."""
-        assert self.process.stdin is not None
-        self.process.stdin.write("go\n")
 
 
 @pytest.fixture(scope="module")
@@ -91,48 +64,8 @@ def here(tmp_path: Path, switch: PinnedSwitch) -> Iterator[Containments]:
     containments.release_all()
 
 
-@contextmanager
-def acting(eyes: Eyes, act: Act, tally: Path) -> Iterator[Actor]:
-    tally.write_bytes(bytes(4096))
-    with Popen(
-        [ACTS, act.name, str(LOOP_S), *act.arguments],
-        stdin=PIPE, stdout=PIPE, text=True, bufsize=1, start_new_session=True,
-        env={"ACTS_TALLY": str(tally)},
-    ) as process:  # fmt: skip
-        number = eyes.workload()
-        try:
-            eyes.watch(process.pid, number)
-            found = read_process(process.pid)
-            assert found is not None
-            yield Actor(process, Target(f"w{number}", number, (found.id,)), tally)
-        finally:
-            with suppress(ProcessLookupError):
-                os.killpg(process.pid, signal.SIGKILL)
-
-
-def begin(actor: Actor) -> None:
-    """Through the free phase, into the long one."""
-    assert actor.process.stdout is not None
-    actor.go()
-    actor.process.stdout.readline()
-    before = actor.tried()
-    actor.go()
-    wait_for(lambda: actor.tried() > before)
-
-
 def contain(here: Containments, actor: Actor) -> Containment:
     return here.contain(actor.target, Step.CONTAIN, 60, "a test", "tester")
-
-
-def wait_for(condition: Callable[[], object], timeout_s: float = LIMIT_S) -> None:
-    give_up = time.monotonic() + timeout_s
-    while not condition():
-        assert time.monotonic() < give_up
-        time.sleep(0.002)
-
-
-def stopped(pid: int) -> bool:
-    return thread_states(pid) <= {"T"}
 
 
 @pytest.fixture
@@ -188,10 +121,10 @@ def _judge(act: Act, actor: Actor, first: int) -> str:
             time.sleep(0.002)
         return "was stopped" if actor.tried() < tried + 3 else ""
     give_up = time.monotonic() + LIMIT_S
-    where = _child(pid) if act.name == "exec" else pid
+    where = child_of(pid) if act.name == "exec" else pid
     while not stopped(where or pid) and time.monotonic() < give_up:
         time.sleep(0.002)
-        where = _child(pid) if act.name == "exec" else pid
+        where = child_of(pid) if act.name == "exec" else pid
     if not stopped(where or pid):
         return f"runs on, {actor.done() - first} times"
     here = actor.done()
@@ -199,11 +132,6 @@ def _judge(act: Act, actor: Actor, first: int) -> str:
     if actor.done() != here or here > first + 1:
         return f"went on {actor.done() - first} times"
     return ""
-
-
-def _child(pid: int) -> int:
-    children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
-    return int(children[0]) if children else 0
 
 
 def test_a_program_started_by_a_contained_process_runs_no_instruction(
@@ -218,7 +146,7 @@ def test_a_program_started_by_a_contained_process_runs_no_instruction(
         assert found is not None
         here.contain(Target("w", gated.number, (found.id,)), Step.CONTAIN, 60, "a test", "tester")
         gated.tell()
-        wait_for(lambda: _child(gated.pid) and stopped(_child(gated.pid)))
+        wait_for(lambda: child_of(gated.pid) and stopped(child_of(gated.pid)))
         time.sleep(SETTLED_S)
         assert not said.exists()
         here.release_all()
@@ -261,12 +189,12 @@ while True:
     with trace.python(script, str(flag)) as gated:
         found = read_process(gated.pid)
         assert found is not None
-        trace.watch(_child(gated.pid), gated.number)
+        trace.watch(child_of(gated.pid), gated.number)
         here.contain(Target("w", gated.number, (found.id,)), Step.CONTAIN, 60, "a test", "tester")
         flag.touch()
-        wait_for(lambda: stopped(_child(gated.pid)))
+        wait_for(lambda: stopped(child_of(gated.pid)))
         gated.tell()
-        wait_for(lambda: stopped(gated.pid) and stopped(_child(gated.pid)))
+        wait_for(lambda: stopped(gated.pid) and stopped(child_of(gated.pid)))
         made = len(list(tmp_path.iterdir()))
         time.sleep(SETTLED_S)
         assert len(list(tmp_path.iterdir())) == made

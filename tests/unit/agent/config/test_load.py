@@ -224,3 +224,13 @@ upload = { public_mib_per_hour = 0.5 }
     (own,) = settings.workload
     assert (settings.response.dry_run, own.dry_run, own.respond) == (True, False, "limit")
     assert own.upload == Upload(public_mib_per_hour=0.5, private_mib_per_hour=5.0)
+
+
+def test_a_workload_has_the_reflexes_that_it_names_and_no_others_exist(tmp_path: Path) -> None:
+    text = '[[workload]]\nname = "w"\nmatch = { port = 80 }\nreflex = ["exec", "connect"]\n'
+    path = tmp_path / "agent.toml"
+    path.write_text(text)
+    assert load(path).workload[0].reflex == ("exec", "connect")
+    path.write_text(text.replace("connect", "kill"))
+    with pytest.raises(SettingsError, match="exec, connect, secret"):
+        load(path)
