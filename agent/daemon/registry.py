@@ -38,6 +38,8 @@ class Found:
         why: Evidence, in words.
         started_ns: CLOCK_BOOTTIME start of its newest root.
         restarted: Whether the latest look found a newer root than the one before.
+        configured: Whether an operator's rule says what belongs to it.
+        presumed: Roots that do not meet that rule yet.
     """
 
     name: str
@@ -49,6 +51,8 @@ class Found:
     ports: frozenset[int] = frozenset()
     started_ns: int = 0
     restarted: bool = False
+    configured: bool = False
+    presumed: frozenset[int] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -209,6 +213,7 @@ class Registry:
         found.engine = each.engine
         found.why = tuple(f"{e.why} (+{e.points})" for e in each.why) or ("named by hand",)
         found.roots = each.roots or (each.root_pid,)
+        found.configured, found.presumed = each.key.startswith("configured:"), each.presumed
         starts = [p.start_time_ns for pid in found.roots if (p := table.get(pid)) is not None]
         started_ns = max(starts, default=0)
         found.restarted = bool(found.started_ns) and started_ns > found.started_ns
@@ -235,8 +240,9 @@ class Registry:
             process = table.get(pid)
             number, role = members.get(pid, (0, 0))
             # Whose child it was, it stays: arguments that match another rule move nobody out.
-            # Only an operator's `agent watch` does.
-            listed = number == found.id or (number and found.name not in self.watches)
+            # Only an operator's `agent watch` does, and a rule that meets a whole server late.
+            stays = found.name not in self.watches and not self._gives_up(number, each)
+            listed = number == found.id or (number and stays)
             # A new program below a member is named once, as soon as its arguments can be read.
             # A copy that outlived its original is the server itself: one that became a daemon.
             was = self.membership.role_of(role)
@@ -251,6 +257,18 @@ class Registry:
             self.membership.put(pid, found.id, name)
             changed = True
         return changed
+
+    def _gives_up(self, number: int, each: Recognised) -> bool:
+        """Whether a workload's own roots are, by now, what an operator configured as another.
+
+        A rule that names a port is met once a server listens; until then it is nobody's, what its
+        engine's file calls it, or what started alike.
+        """
+        owner = next((one for one in self.workloads.values() if one.id == number), None)
+        if owner is None or not each.key.startswith("configured:"):
+            return False
+        taken = set(owner.roots) & set(each.roots)
+        return bool(taken) and (not owner.configured or taken <= owner.presumed)
 
     def _count_alive(self, table: ProcessTable, members: Members) -> None:
         self._listed = members

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 
 from collectors.engines import match
@@ -23,13 +23,19 @@ class ConfiguredWorkload:
     name: str
     match: Mapping[str, str | int]
 
-    def meets(self, process: Process, images: Images) -> bool:
-        """Return whether every given condition holds."""
+    def meets(self, process: Process, images: Images, *, yet: bool = False) -> bool:
+        """Return whether every given condition holds.
+
+        Args:
+            process: The one in question.
+            images: Of containers.
+            yet: But for what holds only once a server is up: its port, its libraries.
+        """
         # Cheapest first: `all` stops at the first condition that fails.
         return bool(self.match) and all(
             _CONDITIONS[key](process, self.match[key], images)
             for key in MATCH_KEYS
-            if key in self.match
+            if key in self.match and not (yet and key in _LATE)
         )
 
     @property
@@ -69,3 +75,36 @@ _CONDITIONS: Mapping[str, Callable[[Process, str | int, Images], bool]] = {
     "port": lambda process, asked, _: asked in process.ports,
 }
 MATCH_KEYS = tuple(_CONDITIONS)
+_LATE = frozenset({"port", "library"})
+
+_Shape = tuple[str, tuple[str, ...], str]
+
+
+@dataclass(slots=True)
+class Starts:
+    """What each configured workload's servers were started as.
+
+    A server that starts again does all its start-up before it listens: it is that workload's from
+    the beginning, not from the moment its port is open.
+    """
+
+    _shapes: dict[str, frozenset[_Shape]] = field(default_factory=dict)
+
+    def note(self, name: str, roots: Iterable[Process]) -> None:
+        """Remember servers that met every condition; the latest look counts."""
+        self._shapes[name] = frozenset(map(_shape, roots))
+
+    def again(self, rule: ConfiguredWorkload, process: Process, images: Images) -> bool:
+        """Return whether a process that does not listen yet was started as its servers were.
+
+        Not where two workloads start alike: which of them it is, its port will tell.
+        """
+        shape = _shape(process)
+        if shape not in self._shapes.get(rule.name, ()) or process.ports:
+            return False
+        alike = sum(shape in shapes for shapes in self._shapes.values())
+        return alike == 1 and rule.meets(process, images, yet=True)
+
+
+def _shape(process: Process) -> _Shape:
+    return process.exe, process.cmdline, process.cgroup

@@ -13,7 +13,7 @@ from functools import lru_cache
 from pathlib import Path
 
 from collectors.engines import match, naming, schema, scripts
-from collectors.engines.configured import ConfiguredWorkload, within
+from collectors.engines.configured import ConfiguredWorkload, Starts, within
 from collectors.engines.match import Images
 from collectors.engines.schema import Clue, Engine, Evidence
 from collectors.processes import Process, ProcessTable
@@ -28,6 +28,7 @@ HOSTS = (
     "crio", "conmon*", "podman", "kubelet", "runc", "crun", "login", "agetty", "tmux*", "screen",
     "supervisord", "s6-*", "runsv*", "nsenter",
 )  # fmt: skip
+_STARTS = "configured: starts as its server did, and does not listen yet"
 WRAPPERS = (
     "sh", "bash", "dash", "zsh", "ash", "busybox", "env", "sudo", "su", "runuser", "setpriv",
     "timeout", "nohup", "nice", "tini*", "dumb-init", "catatonit", "strace", "perf",
@@ -46,6 +47,7 @@ class Recognised:
     pids: frozenset[int]
     key: str
     roots: tuple[int, ...] = ()  # several where replicas run
+    presumed: frozenset[int] = frozenset()  # roots that start as this workload's did, so far
 
     @property
     def points(self) -> int:
@@ -80,6 +82,7 @@ class _Group:
     key: str
     roots: list[Process] = field(default_factory=list)
     why: tuple[Evidence, ...] = ()
+    presumed: frozenset[int] = frozenset()
 
 
 @dataclass(slots=True)
@@ -90,6 +93,7 @@ class Rulebook:
     images: Images = field(default_factory=Images)
     _judged: dict[tuple[int, int], _Judged] = field(default_factory=dict)
     _roots: dict[int, Process] = field(default_factory=dict)
+    _starts: Starts = field(default_factory=Starts)
 
     @classmethod
     def load(cls, *extra: Path) -> Rulebook:
@@ -129,6 +133,7 @@ class Rulebook:
                 frozenset(members[n]),
                 group.key,
                 tuple(root.pid for root in group.roots),
+                group.presumed,
             )
             for n, group in enumerate(groups)
         ]
@@ -162,16 +167,27 @@ class Rulebook:
         self, rule: ConfiguredWorkload, able: Sequence[Process], table: ProcessTable
     ) -> _Group | None:
         found = [process for process in able if rule.meets(process, self.images)]
-        roots = _topmost(found, table)
+        if found:
+            self._starts.note(rule.name, _topmost(found, table))
+        met = {process.pid for process in found}
+        again = [
+            process
+            for process in able
+            if process.pid not in met and self._starts.again(rule, process, self.images)
+        ]
+        roots = _topmost([*found, *again], table)
         if not roots:
             return None
+        presumed = frozenset(root.pid for root in roots) - met
         judged = [self._judge(p, table) for root in roots for p in table.tree(root.pid)]
+        told = f"configured: {rule.told}"
         best = max(judged, key=lambda j: sum(e.points for e in j.why), default=None)
         why = tuple(
-            Evidence(schema.POINTS_MAX, f"configured: {rule.told}", root.pid) for root in roots
+            Evidence(schema.POINTS_MAX, _STARTS if root.pid in presumed else told, root.pid)
+            for root in roots
         )
         engine = best.engine if best and best.engine else "generic"
-        return _Group(rule.name, engine, f"configured:{rule.name}", roots, why)
+        return _Group(rule.name, engine, f"configured:{rule.name}", roots, why, presumed)
 
     def _by_points(
         self, able: Sequence[Process], table: ProcessTable, claimed: Collection[int]

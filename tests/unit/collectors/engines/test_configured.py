@@ -118,3 +118,50 @@ def test_what_a_process_says_of_itself_needs_an_executable_beside_it(tmp_path: P
     )
     with pytest.raises(RuleError, match="needs an exe beside it"):
         Rulebook.load(tmp_path)
+
+
+PORTED = ConfiguredWorkload("ported", {"port": 8107})
+SERVER = ["/v/bin/python", "-m", "mlserver", "start", "."]
+
+
+def test_a_server_that_starts_again_is_its_workload_s_before_it_listens(host: Host) -> None:
+    rules = Rulebook.load()
+    host.add(100, SERVER, ports=[8107])
+    (before,) = rules.recognise(host.table(), [PORTED])
+    assert (before.name, before.presumed) == ("ported", frozenset())
+    host.remove(100)
+    host.add(200, SERVER, start=90_000)
+    (again,) = rules.recognise(host.table(), [PORTED])
+    assert (again.name, again.roots) == ("ported", (200,))
+    assert again.presumed == {200}
+    assert "does not listen yet" in again.why[0].why
+
+
+def test_a_server_that_listens_elsewhere_is_not_presumed(host: Host) -> None:
+    rules = Rulebook.load()
+    host.add(100, SERVER, ports=[8107])
+    host.add(200, SERVER, ports=[9000])
+    found = rules.recognise(host.table(), [PORTED])
+    assert {w.name: w.roots for w in found if w.name == "ported"} == {"ported": (100,)}
+    assert all(200 not in w.pids for w in found if w.name == "ported")
+
+
+def test_what_starts_like_two_workloads_is_neither_until_it_listens(host: Host) -> None:
+    rules, other = Rulebook.load(), ConfiguredWorkload("other", {"port": 8108})
+    host.add(100, SERVER, ports=[8107])
+    host.add(200, SERVER, ports=[8108])
+    rules.recognise(host.table(), [PORTED, other])
+    host.remove(200)
+    host.add(300, SERVER, start=90_000)
+    found = {w.name: w.pids for w in rules.recognise(host.table(), [PORTED, other])}
+    assert found["ported"] == {100}
+    assert 300 not in found.get("other", ())
+
+
+def test_what_starts_otherwise_is_not_presumed(host: Host) -> None:
+    rules = Rulebook.load()
+    host.add(100, EMBED, ports=[8107])
+    rules.recognise(host.table(), [PORTED])
+    host.remove(100)
+    host.add(200, [*EMBED, "--reload"], start=90_000)
+    assert rules.recognise(host.table(), [PORTED]) == []
