@@ -8,7 +8,8 @@ seen while guarding enters the reference unless somebody approves it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -27,6 +28,18 @@ from detectors.settings import JudgeSettings
 from detectors.traffic import TrafficModel
 from detectors.unasked import UnaskedWork
 from detectors.window import Item, ItemKind, Phase, Window
+
+BREAKS: Final = 3
+BREAKS_SHARE: Final = 0.05
+"""As many breaks of a quiet period or of a shadow, in no larger a share of the windows, end the
+waiting for quiet. Whoever is attacked while he learns is never quiet; what comes seldom and is
+new each time is then told like any other novelty, and no more learnt. A server that shows new
+things more often than that is not known yet."""
+
+DOUBTED: Final = frozenset({ItemKind.EXEC, ItemKind.WRITE, ItemKind.FILE})
+"""Kinds of sensitive things that are the steps of an attack, and that an ordinary life repeats."""
+
+MAX_LATELY: Final = 3
 
 Floats = NDArray[np.float64]
 
@@ -66,6 +79,12 @@ class Baseline:
         made_of: What the server was made of: its executable, its models; facts by name.
         outdated: Whether what runs now is made of something else.
         learned_unix_ns: When it began to guard; 0 before.
+        watched: Windows since there was enough evidence, shadow's too.
+        breaks: How many of these showed something worth noting that was new.
+        lately: What that was, latest last; not kept on disk.
+        news: What was worth noting in the latest window learnt; not kept on disk.
+        uploads: By phase other than the steady one, the most bytes per second that were sent on
+            its own connections while it was learnt.
     """
 
     workload: str
@@ -87,6 +106,11 @@ class Baseline:
     made_of: dict[str, str] = field(default_factory=dict)
     outdated: bool = False
     learned_unix_ns: int = 0
+    uploads: dict[str, float] = field(default_factory=dict)
+    watched: int = 0
+    breaks: int = 0
+    news: list[Item] = field(default_factory=list)
+    lately: deque[str] = field(default_factory=lambda: deque(maxlen=MAX_LATELY))
 
     def learn(self, window: Window) -> None:
         """Take one window into what is known.
@@ -99,10 +123,12 @@ class Baseline:
             raise LifeError("learn", self.state)
         row = features.vector(window.features)
         self.repertoire.phases.add(window.phase)
+        if window.phase is not Phase.STEADY:
+            sent = window.features.get("bytes_out_initiated", 0.0)
+            self.uploads[window.phase] = max(self.uploads.get(window.phase, 0.0), sent)
         self.first_ns = self.first_ns or window.start_ns
         self.last_new_ns = self.last_new_ns or window.start_ns
-        for item in window.items:
-            self.learn_item(item, window.phase)
+        self.news = [item for item in window.items if self.learn_item(item, window.phase)]
         if not window.is_evidence:
             return
         self.sequences.learn(window.grams)
@@ -112,18 +138,38 @@ class Baseline:
                 self.rows, self.stride = self.rows[::2], self.stride * 2
         self.windows += 1
 
-    def learn_item(self, item: Item, phase: Phase = Phase.STEADY) -> None:
-        """Take one item in, and note when it was something that matters.
+    def learn_item(self, item: Item, phase: Phase = Phase.STEADY) -> bool:
+        """Take one item in; returns whether it was something that matters.
 
-        What is never ordinary is not learnt: only `approve` takes it in.
+        What is never ordinary is not learnt: only `approve` takes it in. Nor is what is new
+        once the waiting for quiet was given up.
         """
         found = sensitivity(item)
         if found is not None and found.invariant:
-            return
+            return False
+        phase = novelty.phase_of(item, phase)
         new = novelty.assess(item, self.repertoire, phase)
-        if new is not None and new.level >= Level.MEDIUM:
+        serious = new is not None and new.level >= Level.MEDIUM
+        if serious and self.restless and phase is Phase.STEADY:
+            return True
+        if serious:
             self.last_new_ns = max(self.last_new_ns, item.time_ns)
-        self.repertoire.add(item)
+        unknown = new is not None and new.level >= Level.HIGH and item.kind is ItemKind.EXEC
+        if phase is Phase.STEADY and (unknown or (found is not None and item.kind in DOUBTED)):
+            self.repertoire.doubt(item)
+        self.repertoire.add(item, phase)
+        return serious
+
+    @property
+    def restless(self) -> bool:
+        """Whether it is given up to wait for quiet: new things go on coming, but seldom."""
+        return self.breaks >= BREAKS and self.breaks <= BREAKS_SHARE * self.watched
+
+    def _watch(self, news: Sequence[Item]) -> None:
+        """Count a window of the time in which only quiet is missing, and what broke it."""
+        self.watched += 1
+        self.breaks += bool(news)
+        self.lately.extend(f"{item.kind} {item.item}" for item in news)
 
     def advance(self, window: Window, settings: JudgeSettings, fit: Fit) -> BaselineState:
         """Move on in life if the gates allow it, after `window` was learnt or scored.
@@ -131,6 +177,9 @@ class Baseline:
         Returns:
             The state from here on.
         """
+        learning = self.state is BaselineState.LEARNING
+        if learning and window.is_evidence and self.windows >= _enough(settings):
+            self._watch(self.news)
         if self.state is BaselineState.LEARNING and not self.missing(settings, window.end_ns):
             self.resources = fit(np.array(self.rows))
             if self.resources is not None:
@@ -151,7 +200,8 @@ class Baseline:
         """Score one window for calibration, or go back to learning if it shows something new."""
         news = [novelty.assess(item, self.repertoire, window.phase) for item in window.items]
         serious = [new for new in news if new is not None and new.level >= Level.MEDIUM]
-        if any(not new.sensitive for new in serious):
+        self._watch([new.as_item() for new in serious if not new.sensitive])
+        if any(not new.sensitive for new in serious) and not self.restless:
             self.state = BaselineState.LEARNING
             self.last_new_ns = window.end_ns
             self.reason = "something new in shadow: " + ", ".join(
@@ -159,11 +209,11 @@ class Baseline:
             )
             for item, new in zip(window.items, news, strict=True):
                 if new is not None and not new.sensitive:
-                    self.repertoire.add(item)
+                    self.repertoire.add(item, novelty.phase_of(item, window.phase))
             return
         for item, new in zip(window.items, news, strict=True):
-            if new is not None and not new.sensitive:
-                self.repertoire.add(item)
+            if new is not None and not new.sensitive and new not in serious:
+                self.repertoire.add(item, novelty.phase_of(item, window.phase))
         if not serious and not window.lost:
             for channel, score in self.scores(window).items():
                 kept = self.shadow_scores.setdefault(channel, [])
@@ -189,18 +239,27 @@ class Baseline:
         return ()
 
     def _missing_evidence(self, settings: JudgeSettings, now_ns: int) -> Iterator[str]:
-        wanted = max(settings.min_windows, MIN_ROWS)
+        wanted = _enough(settings)
         if self.windows < wanted:
             yield f"{wanted - self.windows} windows with activity"
         quiet_s = (now_ns - self.last_new_ns) / 1e9
-        if quiet_s < settings.quiet_s:
-            yield f"{settings.quiet_s - quiet_s:.0f} s without anything new"
+        if quiet_s < settings.quiet_s and not self.restless:
+            yield f"{settings.quiet_s - quiet_s:.0f} s without anything new{self._lately()}"
         coverage = self.sequences.coverage
         if coverage is None or coverage < settings.min_coverage:
             yield (
                 f"coverage of {settings.min_coverage:.0%} of its calls"
                 f" (now {0 if coverage is None else coverage:.0%})"
             )
+
+    def _lately(self) -> str:
+        """Say what keeps it from being quiet, once it was not for long."""
+        if self.breaks < BREAKS or not self.lately:
+            return ""
+        return (
+            f" (lately new: {', '.join(self.lately)}; it stays at learning while more than"
+            f" {BREAKS_SHARE:.0%} of its windows show new things)"
+        )
 
     def scores(self, window: Window) -> dict[str, float]:
         """Return the channels' scores of one window; a channel that knows nothing is absent.
@@ -245,7 +304,7 @@ class Baseline:
         for item in items:
             if isinstance(item, NovelItem):
                 item = item.as_item()  # noqa: PLW2901
-            self.repertoire.add(item)
+            self.repertoire.believe(item)
         return len(self.repertoire) - before
 
     def question(self, reason: str) -> None:
@@ -297,7 +356,7 @@ class Baseline:
         """Go back to learning and keep what is known; calibration starts anew."""
         self.state, self.reason = BaselineState.LEARNING, reason
         self.calibrations, self.shadow_scores, self.sequences.coverage_log = {}, {}, []
-        self.last_new_ns = 0
+        self.last_new_ns = self.watched = self.breaks = 0
 
     def to_bytes(self) -> bytes:
         """Return everything it knows. Equal baselines give equal bytes."""
@@ -322,6 +381,11 @@ class Baseline:
             "outdated": self.outdated,
             "learned_unix_ns": self.learned_unix_ns,
             "windows": self.windows,
+            "phases": sorted(self.repertoire.phases),
+            "only_in_phases": {
+                phase: sum(phase in phases for phases in self.repertoire.apart.values())
+                for phase in sorted(self.repertoire.phases - {Phase.STEADY})
+            },
             "coverage": self.sequences.coverage,
             "calibration": {
                 channel: {
@@ -343,6 +407,11 @@ class Baseline:
             else [],
             "refused": self.repertoire.refused,
         }
+
+
+def _enough(settings: JudgeSettings) -> int:
+    """Return the windows with activity that are evidence enough for a shadow."""
+    return max(settings.min_windows, MIN_ROWS)
 
 
 Known = list[tuple[str, ItemKind, str]]

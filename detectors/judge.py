@@ -61,16 +61,6 @@ OVERWHELMING: Final = 1e4
 _LOADING: Final = float(1 << 20)
 """Bytes per second read beyond the usual: a model is being loaded."""
 
-_EXPECTED_NEW: Final = frozenset(
-    {ItemKind.FILE, ItemKind.LIBRARY, ItemKind.MODEL, ItemKind.SYSCALL, ItemKind.DEVICE}
-)
-"""What another release of a program or a model brings with it."""
-
-_MADE_HERE: Final = frozenset(
-    {"anonymous", "mprotect", "memfd", "written", "deleted", "unlinked", "replaced", "executable"}
-)
-"""Marks of code that no release installs."""
-
 SERIOUS_SHARE: Final = 0.01
 QUESTION_WINDOWS: Final = 900
 """Windows in alarm without a break after which the baseline, not the workload, is in doubt."""
@@ -167,7 +157,7 @@ class Judge:
         """
         new = novelty.assess(item, self.baseline.repertoire, self.phase)
         if new is not None and self.baseline.outdated and not new.sensitive:
-            if new.kind in _EXPECTED_NEW and not new.marks & _MADE_HERE:
+            if novelty.is_expected(new.kind, new.marks):
                 return replace(new, level=min(new.level, Level.LOW))
             return new
         if new is None or self.baseline.state is not BaselineState.LEARNING or not new.sensitive:
@@ -274,7 +264,7 @@ class Judge:
             if level > Level.INFO or self.baseline.sequences.unseen_in(window.grams)
             else (),
         )
-        if uploads.exceed(shares) and window.uploads:
+        if window.uploads and self._uploads(window, shares):
             found = replace(found, summary=uploads.with_peers(found.summary, window.uploads))
         return replace(found, uploads=window.uploads, likeness=scores.get("likeness"))
 
@@ -292,12 +282,11 @@ class Judge:
 
     def _invariants(self, window: Window, shares: Sequence[FeatureShare]) -> Level:
         """Return what breaks a limit by itself: an upload beyond the learnt one, a crash."""
+        if self._uploads(window, shares):
+            return Level.HIGH
         if window.phase is not Phase.STEADY or not window.is_evidence:
             return Level.INFO
-        by_name = {share.name: share for share in shares}
-        crash = by_name.get("crashes")
-        if uploads.exceed(shares):
-            return Level.HIGH
+        crash = {share.name: share for share in shares}.get("crashes")
         if crash is not None and crash.value > crash.learned_high:
             self.recent.append(_crash(window))
             return Level.MEDIUM
@@ -331,9 +320,15 @@ class Judge:
         return found
 
     def _shares(self, window: Window) -> tuple[FeatureShare, ...]:
-        if self.baseline.resources is None or not window.is_evidence:
+        """What is told of readings: outside the evidence, only an upload is any news."""
+        if self.baseline.resources is None or not window.at_work:
             return ()
-        return self.baseline.resources.shares(features.vector(window.features))
+        shares = self.baseline.resources.shares(features.vector(window.features))
+        return shares if window.is_evidence or self._uploads(window, shares) else ()
+
+    def _uploads(self, window: Window, shares: Sequence[FeatureShare]) -> bool:
+        """Tell whether it sends too much, in any phase: what a phase sent while learnt is free."""
+        return uploads.exceed(shares, self.baseline.uploads.get(window.phase, 0.0))
 
     def _question_if_lasting(self, spent: float, p_values: Mapping[str, float]) -> None:
         self.alarmed = self.alarmed + 1 if spent >= 1 else 0

@@ -21,9 +21,10 @@ from detectors.assessment import BaselineState
 from detectors.baseline import MAX_ROWS, Baseline
 from detectors.errors import MergeError
 from detectors.ngram import NgramModel
-from detectors.repertoire import Repertoire
+from detectors.repertoire import Place, Repertoire
 from detectors.sequences import Sequences
 from detectors.traffic import merged
+from detectors.window import Phase
 from detectors.words import merge as add_counts
 
 REASON: Final = "merged from what several replicas learnt"
@@ -63,7 +64,13 @@ def _pair(one: Baseline, other: Baseline) -> Baseline:
         sequences=_sequences(one.sequences, other.sequences),
         rows=_rows([*one.rows, *other.rows]),
         stride=max(one.stride, other.stride),
+        watched=one.watched + other.watched,
+        breaks=one.breaks + other.breaks,
         traffic=merged(one.traffic, other.traffic),
+        uploads={
+            phase: max(one.uploads.get(phase, 0.0), other.uploads.get(phase, 0.0))
+            for phase in sorted(one.uploads.keys() | other.uploads.keys())
+        },
         reason=REASON,
     )
 
@@ -80,10 +87,29 @@ def _repertoire(one: Repertoire, other: Repertoire) -> Repertoire:
     )
     for role, kind, key in sorted({*one, *other}):
         united.add_known(role, kind, key)
+    united.apart = _apart(one, other)
+    united.once = _once(one, other)
     if united.refused:
         raise MergeError(f"together they hold {united.refused} items too many")
     united.refused = one.refused + other.refused
     return united
+
+
+def _apart(one: Repertoire, other: Repertoire) -> dict[Place, set[Phase]]:
+    """Return what neither saw in the steady state."""
+    steady = {place for each in (one, other) for place in each if place not in each.apart}
+    return {
+        place: one.apart.get(place, set()) | other.apart.get(place, set())
+        for place in sorted({*one.apart, *other.apart} - steady)
+    }
+
+
+def _once(one: Repertoire, other: Repertoire) -> dict[Place, int]:
+    """Return what one saw at one time and the other never; the time says nothing elsewhere."""
+    seen = [(each, place) for each in (one, other) for place in each]
+    surely = {place for each, place in seen if place not in each.once}
+    both = one.once.keys() & other.once.keys()
+    return dict.fromkeys(sorted({*one.once, *other.once} - surely - both), 0)
 
 
 def _sequences(one: Sequences, other: Sequences) -> Sequences:

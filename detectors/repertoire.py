@@ -27,6 +27,9 @@ MANY_CHILDREN: Final = 48
 MANY_PORTS: Final = 16
 """As many ephemeral ports of one address stand for any of them."""
 
+ANOTHER_TIME_NS: Final = 10_000_000_000
+"""Apart: as `detectors.judge` has it, an attacker's steps follow each other within ten seconds."""
+
 _FOLDER_KINDS: Final = frozenset(
     {ItemKind.FILE, ItemKind.WRITE, ItemKind.LIBRARY, ItemKind.MODEL} | {ItemKind.ENDPOINT}
 )
@@ -81,6 +84,10 @@ def _place_of(key: str) -> str:
     return folder_of(key)
 
 
+Place = tuple[str, ItemKind, str]
+"""Role, kind and key."""
+
+
 @dataclass(slots=True)
 class Repertoire:
     """Keys by role and kind. Bounded: what does not fit is counted in `refused`.
@@ -91,6 +98,11 @@ class Repertoire:
         open_folders: By role, those with so many that any other belongs to them.
         programs: Executables that did anything: the workload's own.
         phases: Of the server's life that were learnt.
+        apart: What is dangerous by itself and was never seen in the steady state: the phases it
+            was seen in, by role, kind and key. A shell that looks for libraries when a server
+            starts excuses none in a server that serves.
+        once: What would alarm, was seen at one time only while it was learnt, and when,
+            CLOCK_MONOTONIC: maybe an attack that was learnt with the rest.
         refused: Keys that did not fit.
     """
 
@@ -99,6 +111,8 @@ class Repertoire:
     open_folders: dict[str, set[str]] = field(default_factory=dict)
     programs: set[str] = field(default_factory=set)
     phases: set[Phase] = field(default_factory=set)
+    apart: dict[Place, set[Phase]] = field(default_factory=dict)
+    once: dict[Place, int] = field(default_factory=dict)
     refused: int = 0
     _near: dict[ItemKind, set[str]] = field(init=False)
 
@@ -109,12 +123,45 @@ class Repertoire:
             for kind, folders in self.folders.items()
         }
 
-    def add(self, item: Item) -> None:
-        """Learn one item."""
+    def add(self, item: Item, phase: Phase = Phase.STEADY) -> None:
+        """Learn one item; something sensitive only for the phase it was seen in.
+
+        What was seen in the steady state is ordinary at any time.
+        """
         key, sensitive = key_of(item)
         if item.exe and not is_stranger(item.role):
             self.programs.add(item.exe)
+        place = (item.role, item.kind, key)
+        known = key in self.keys.get(item.role, {}).get(item.kind, ())
+        if phase is Phase.STEADY:
+            self.apart.pop(place, None)
+        elif place in self.apart:
+            self.apart[place].add(phase)
+        elif sensitive and not known and not is_stranger(item.role):
+            self.apart[place] = {phase}
         self.add_key(item.role, item.kind, key, sensitive=sensitive)
+
+    def doubt(self, item: Item) -> None:
+        """Note that something that would alarm is about to be learnt, or was seen once more."""
+        place = (item.role, item.kind, key_of(item)[0])
+        if not self.knows(item):
+            self.once[place] = item.time_ns
+        elif item.time_ns - self.once.get(place, item.time_ns) >= ANOTHER_TIME_NS:
+            del self.once[place]
+
+    def believe(self, item: Item) -> None:
+        """Take it as ordinary without doubt, and at any time: somebody approved it."""
+        self.add(item)
+        self.once.pop((item.role, item.kind, key_of(item)[0]), None)
+
+    def doubts(self, item: Item) -> bool:
+        """Tell whether something known was seen at one time only."""
+        if not self.once:
+            return False
+        roles = [role for role in (item.role, COPIES.get(item.role)) if role]
+        places = [(role, item.kind, key_of(replace(item, role=role))[0]) for role in roles]
+        seen = [at for at in places if at[2] in self.keys.get(at[0], {}).get(item.kind, ())]
+        return bool(seen) and all(place in self.once for place in seen)
 
     def add_key(self, role: str, kind: ItemKind, key: str, *, sensitive: bool) -> None:
         """Learn one key; used by `add`, by approval and when reading a baseline back."""
@@ -159,6 +206,19 @@ class Repertoire:
             return True
         original = COPIES.get(item.role)
         return original is not None and self._knows(replace(item, role=original))
+
+    def phases_of(self, item: Item) -> frozenset[Phase]:
+        """Return in which phases alone something known was seen; empty: it is known for any."""
+        found: set[Phase] = set()
+        for role in filter(None, (item.role, COPIES.get(item.role))):
+            like = replace(item, role=role)
+            if not self._knows(like):
+                continue
+            only = self.apart.get((role, item.kind, key_of(like)[0]))
+            if not only:
+                return frozenset()
+            found |= only
+        return frozenset(found)
 
     def _knows(self, item: Item) -> bool:
         key, sensitive = key_of(item)

@@ -20,7 +20,7 @@ from detectors.unasked import padded
 from detectors.window import ItemKind, Phase
 
 _PLAIN = ("workload", "windows", "first_ns", "last_new_ns", "shadow_since_ns", "stride", "reason")
-_LATER = ("made_of", "outdated", "learned_unix_ns")
+_LATER = ("made_of", "outdated", "learned_unix_ns", "uploads", "watched", "breaks")
 """Plain ones too, absent in what older programs wrote."""
 _RESOURCES = ("columns", "centre", "scale", "precision", "low", "high")
 
@@ -31,6 +31,7 @@ def to_bytes(baseline: Baseline) -> bytes:
     """Return everything a baseline knows. Equal baselines give equal bytes."""
     head: dict[str, object] = {name: getattr(baseline, name) for name in (*_PLAIN, *_LATER)}
     head["made_of"] = dict(sorted(baseline.made_of.items()))
+    head["uploads"] = dict(sorted(baseline.uploads.items()))
     head["state"] = str(baseline.state)
     head["features"] = list(NAMES)
     head["coverage"] = [list(pair) for pair in baseline.sequences.coverage_log]
@@ -139,6 +140,8 @@ def _pack_repertoire(known: Repertoire) -> dict[str, object]:
         "open": {role: sorted(opened) for role, opened in sorted(known.open_folders.items())},
         "programs": sorted(known.programs),
         "phases": sorted(known.phases),
+        "apart": [[*place, sorted(phases)] for place, phases in sorted(known.apart.items())],
+        "once": [[*place, at_ns] for place, at_ns in sorted(known.once.items())],
         "refused": known.refused,
     }
 
@@ -153,5 +156,13 @@ def _unpack_repertoire(packed: dict[str, Any]) -> Repertoire:
         open_folders={role: set(opened) for role, opened in packed["open"].items()},
         programs=set(packed["programs"]),
         phases={Phase(phase) for phase in packed["phases"]},
+        apart={
+            (role, ItemKind(kind), key): {Phase(phase) for phase in phases}
+            for role, kind, key, phases in packed.get("apart", ())  # absent in older ones
+        },
+        once={
+            (role, ItemKind(kind), key): int(at_ns)
+            for role, kind, key, at_ns in packed.get("once", ())
+        },
         refused=int(packed["refused"]),
     )

@@ -14,13 +14,21 @@ UPLOAD_FLOOR: Final = 1 << 20
 hours at this rate, and telemetry stays below it."""
 
 
-def exceed(shares: Sequence[FeatureShare]) -> bool:
-    """Tell whether more is sent on its own connections than the learnt budget allows."""
+def exceed(shares: Sequence[FeatureShare], high: float = 0.0) -> bool:
+    """Tell whether more is sent on its own connections than the learnt budget allows.
+
+    Args:
+        shares: Of one window.
+        high: Learnt for its phase, bytes per second; below the steady state's it says nothing.
+    """
     return any(
-        share.name == "bytes_out_initiated"
-        and share.value > max(UPLOAD_FACTOR * share.learned_high, share.learned_high + UPLOAD_FLOOR)
+        share.name == "bytes_out_initiated" and share.value > _limit(max(high, share.learned_high))
         for share in shares
     )
+
+
+def _limit(high: float) -> float:
+    return max(UPLOAD_FACTOR * high, high + UPLOAD_FLOOR)
 
 
 def with_peers(sentence: str, sent: Sequence[Upload]) -> str:

@@ -45,6 +45,10 @@ class Phase(StrEnum):
     DRAIN = "drain"
 
 
+STARTING: Final = "starting"
+"""Mark of what a process did that had itself just started, such as a worker added later: it is
+judged as a start-up, whatever the server around it does."""
+
 _STRANGER: Final = "stranger "
 
 
@@ -75,9 +79,9 @@ class Item:
         marks: Of ``create``, ``deleted``, ``memfd``, ``anonymous``, ``stdio-socket``,
             ``truncated``, ``foreign``, ``mprotect``, ``wildcard``, ``given``, ``other-user``,
             ``listed``, ``made`` (written, and made by the workload itself before), ``mapped``,
-            ``shared``, ``stranger``, ``watched``, ``written``; of a refused peer the error; of a
-            change of name or attribute one of `detectors.changes.CHANGES`; of a model file that
-            is not as approved one of `detectors.rules.models`.
+            ``shared``, ``starting``, ``stranger``, ``watched``, ``written``; of a refused peer
+            the error; of a change of name or attribute one of `detectors.changes.CHANGES`; of a
+            model file that is not as approved one of `detectors.rules.models`.
         count: How often in this window.
         other: The other name of a rename or a link; the new mode, owner or length; how a model
             file differs from what was approved.
@@ -208,7 +212,11 @@ class Window:
         return sum(int(grams.counts.sum()) for grams in self.grams)
 
     @property
+    def at_work(self) -> bool:
+        """Whether it did anything."""
+        return self.calls > 0 or self.features.get("syscalls", 0.0) > 0
+
+    @property
     def is_evidence(self) -> bool:
         """Whether the server was at work: an idle or starting one teaches nothing."""
-        at_work = self.calls > 0 or self.features.get("syscalls", 0.0) > 0
-        return at_work and self.phase in (Phase.STEADY, Phase.RELOAD)
+        return self.at_work and self.phase in (Phase.STEADY, Phase.RELOAD)

@@ -33,6 +33,7 @@ from agent.daemon.membership import Membership
 from agent.daemon.model_findings import Finding
 from agent.daemon.modes import Modes
 from agent.daemon.notify import notify
+from agent.daemon.phases import begins
 from agent.daemon.protecting import Protecting
 from agent.daemon.reflexes import LOOK_S as LOOK_REFLEXES_S
 from agent.daemon.reflexes import Reflexes
@@ -46,7 +47,7 @@ from agent.daemon.status import Status
 from agent.daemon.strangers import Strangers
 from agent.daemon.verdicts import Origin
 from agent.daemon.watcher import Watcher, judge_settings
-from agent.daemon.windows import Windows, phase_of
+from agent.daemon.windows import Windows
 from agent.errors import AgentError
 from agent.evidence import collect
 from agent.evidence.subject import find
@@ -387,6 +388,8 @@ class Daemon:
             found, judge, self.settings, self.hands, self.lineage, origin, self.tell,
             self._window_start_ns, self.tap, Catcher(self.symbols),
         )  # fmt: skip
+        if begins(found):
+            judge.phase = Phase.STARTUP
         if baseline.state is BaselineState.LEARNING:
             self.begin_learning(self.watchers[found.name], table)
         self.watchers[found.name].weights |= weights_of(processes)
@@ -443,12 +446,11 @@ class Daemon:
                 | self.devices.readings(found.pids)
                 | self.cuda.readings(counts, found.id, (span_ns[1] - span_ns[0]) / 1e9)
             )
-            phase = phase_of(found, held=watcher.held())
-            window = self.windows.build(found, counts, span_ns, readings, watcher.items, phase)
+            window = self.windows.build(found, counts, span_ns, readings, watcher.items)
             losses = Counter(self.windows.losses(counts, found.id)) + Counter(common)
             weights_bytes = sum(watcher.weights.values())
             window = replace(window, lost=losses.total(), weights_bytes=weights_bytes)
-            watcher.close(window, dict(losses))
+            watcher.close(replace(window, phase=watcher.phase_of(window)), dict(losses))
         except Exception as error:  # noqa: BLE001 - one window must not end the agent
             self.accounts.lost["window"] += 1
             watcher.items = []

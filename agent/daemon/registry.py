@@ -40,6 +40,7 @@ class Found:
         restarted: Whether the latest look found a newer root than the one before.
         configured: Whether an operator's rule says what belongs to it.
         presumed: Roots that do not meet that rule yet.
+        silent: Whether callers stopped coming since the latest look: its listener may be gone.
     """
 
     name: str
@@ -53,6 +54,7 @@ class Found:
     restarted: bool = False
     configured: bool = False
     presumed: frozenset[int] = frozenset()
+    silent: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -275,8 +277,8 @@ class Registry:
         for found in self.workloads.values():
             mine = (pid for pid, (number, _) in members.items() if number == found.id)
             pids = frozenset(pid for pid in mine if table.get(pid) is not None)
-            if pids != found.pids or not found.ports:
-                found.pids, found.ports = pids, _ports(table, pids)
+            if pids != found.pids or not found.ports or found.silent:
+                found.pids, found.ports, found.silent = pids, _ports(table, pids), False
 
     def _tell(self, table: ProcessTable) -> None:
         """Write what a command needs when no daemon runs; only when it changed."""

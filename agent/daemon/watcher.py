@@ -2,7 +2,7 @@
 
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 from agent.config.schema import Settings
@@ -13,6 +13,7 @@ from agent.daemon.items import item_of
 from agent.daemon.lineage import Lineage
 from agent.daemon.made import Made
 from agent.daemon.makeup import EXECUTABLE, MOST_MODELS, Builds, makeup
+from agent.daemon.phases import WEIGHTS, Phases, is_starting
 from agent.daemon.registry import Found
 from agent.daemon.telling import Telling
 from agent.daemon.verdicts import Context, Origin, around, protagonist, trigger, verdict
@@ -30,14 +31,18 @@ from detectors.assessment import Assessment, BaselineState, Level, NovelItem
 from detectors.baseline import Baseline
 from detectors.changes import MODEL_FILE
 from detectors.judge import Judge
+from detectors.sensitive import sensitivity
 from detectors.settings import JudgeSettings
-from detectors.window import Item, ItemKind, Window, is_stranger
+from detectors.window import STARTING, Item, ItemKind, Phase, Window, is_stranger
 
 RECENT: Final = 256
 """Sightings kept for the records around a verdict."""
 
 _MOST_ROLES: Final = 4096
 """Processes whose role is remembered, as many as `Lineage` remembers."""
+
+_MOST_STEPS: Final = 8
+"""Up the tree, from a program to the worker that had it run."""
 
 _USES: Final = frozenset({ItemKind.FILE, ItemKind.MODEL, ItemKind.LIBRARY})
 
@@ -96,6 +101,7 @@ class Watcher:
     telling: Telling = field(default_factory=Telling)
     answers: list[Sighting] = field(default_factory=list)
     repeats: answered.Repeats = field(default_factory=answered.Repeats)
+    phases: Phases = field(default_factory=Phases)
 
     @property
     def respond(self) -> Step:
@@ -150,6 +156,7 @@ class Watcher:
                 return  # done, and told as such, before it was stopped
         if item is None:
             return
+        item = self._dated(item, sighting.ppid)
         items.append(item)
         self._roles[item.pid] = item.role
         self._note_model(item)
@@ -178,6 +185,37 @@ class Watcher:
         new = None if item is None else self.judge.assess_item(item)
         return new is None or new.level < Level.MEDIUM
 
+    def _dated(self, item: Item, ppid: int) -> Item:
+        """Mark what is done in a start-up: a window may hold its end and what follows.
+
+        Of a worker's own start only what that makes ordinary.
+        """
+        if self.judge.phase is Phase.STARTUP and not is_stranger(item.role):
+            return replace(item, marks=item.marks | {STARTING})
+        known = self.judge.baseline.repertoire
+        if not known.phases_of(item) and not known.doubts(item):
+            return item
+        worker = self._image_of(ppid if item.kind is ItemKind.EXEC else item.pid)
+        if not is_starting(worker, self.found.roots):
+            return item
+        return replace(item, marks=item.marks | {STARTING})
+
+    def _image_of(self, pid: int) -> int:
+        """The nearest process from this one up that runs the server's own program; 0 if none."""
+        images = {self.lineage.find(root).exe for root in self.found.roots}
+        for _ in range(_MOST_STEPS):
+            person = self.lineage.find(pid)
+            if person.exe in images:
+                return pid
+            pid = person.ppid
+        return 0
+
+    def phase_of(self, window: Window) -> Phase:
+        """Where in its life the server is at the end of this window."""
+        model = self.judge.baseline.resources
+        highs = [0.0 if model is None else model.learned_high(name) or 0.0 for name in WEIGHTS]
+        return self.phases.of(window, self.found, sum(highs), held=self.held())
+
     def _note_model(self, item: Item) -> None:
         """Models that it learns with are part of what it is made of."""
         if self.judge.baseline.state is not BaselineState.LEARNING or is_stranger(item.role):
@@ -187,10 +225,14 @@ class Watcher:
             self._models.add(item.item)
 
     def _note_key(self, sighting: Sighting, item: Item) -> None:
-        """The kernel tells a thing once; what is not learned must be told each time."""
-        if self.judge.baseline.state is BaselineState.LEARNING:
-            return
-        if self.judge.assess_item(item) is not None:
+        """The kernel tells a thing once; what is not learned, or not for all phases, each time."""
+        baseline = self.judge.baseline
+        if baseline.state is BaselineState.LEARNING:
+            bound = sensitivity(item) is not None
+        else:
+            bound = self.judge.assess_item(item) is not None
+        known = baseline.repertoire
+        if bound or known.phases_of(item) or known.doubts(item):
             self.fresh.append(sighting.key)
 
     def close(self, window: Window, losses: dict[str, int]) -> Assessment:

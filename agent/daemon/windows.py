@@ -1,6 +1,5 @@
 """One window of one workload from what the sources read: counters, 7-grams, memory, items."""
 
-import time
 from collections.abc import Mapping, Sequence
 from dataclasses import astuple
 from typing import Final
@@ -48,11 +47,6 @@ _FILE_RATES: Final = {
     ("FILE_TEMP", "FILE_WRITTEN"): "written_temp_bytes",
     ("FILE_OTHER", "FILE_WRITTEN"): "written_data_bytes",
 }
-SETTLE_S: Final = 5.0
-"""A server is in start-up until it listens and its newest root is this old."""
-
-MOST_STARTUP_S: Final = 300.0
-"""A workload that never listens (a batch job) is steady after this long."""
 
 
 class Windows:
@@ -80,16 +74,15 @@ class Windows:
         named = counts.named(counts.losses, self._reasons, number)
         return {reason: count for reason, count in named.items() if count}
 
-    def build(  # noqa: PLR0913, PLR0917 - one argument per source
+    def build(
         self,
         found: Found,
         counts: Counts,
         span_ns: tuple[int, int],
         readings: Mapping[str, float],
         items: Sequence[Item],
-        phase: Phase,
     ) -> Window:
-        """Join the sources; what was not read stays absent."""
+        """Join the sources; what was not read stays absent. The phase is told from it later."""
         start_ns, end_ns = span_ns
         length_s = (end_ns - start_ns) / _NS
         totals = counts.named(counts.totals, self._counters, found.id)
@@ -105,7 +98,7 @@ class Windows:
             workload=found.name,
             start_ns=start_ns,
             length_s=length_s,
-            phase=phase,
+            phase=Phase.STEADY,
             lost=sum(self.losses(counts, found.id).values()),
             features=features | dict(readings),
             grams=tuple(self._grams(mine, role) for role in np.unique(mine["role"])),
@@ -118,12 +111,3 @@ class Windows:
         chosen = mine[mine["role"] == role]
         name = self._membership.role_of(int(role))
         return Grams(name, chosen["word"].copy(), chosen["count"].copy())
-
-
-def phase_of(found: Found, *, held: bool) -> Phase:
-    """Where the server is in its life, from facts: held by us, young, listening."""
-    if held:
-        return Phase.DRAIN
-    age_s = (time.clock_gettime_ns(time.CLOCK_BOOTTIME) - found.started_ns) / _NS
-    settled = age_s > SETTLE_S and (found.ports or age_s > MOST_STARTUP_S)
-    return Phase.STEADY if settled else Phase.STARTUP

@@ -18,7 +18,7 @@ from detectors.errors import BaselineCorruptError
 from detectors.judge import Judge
 from detectors.resources import ResourceModel
 from detectors.resources import fit as fit_here
-from detectors.window import Window
+from detectors.window import Phase, Window
 
 Verdict = dict[str, Any]
 
@@ -124,8 +124,10 @@ class Replay:
         course.judge.fit = course.fit
         self._courses[name] = course
 
-    def _items(self, name: str, items: list[facts.Plain]) -> None:
-        self._courses[name].judge.assess_items([facts.unpack_item(item) for item in items])
+    def _items(self, name: str, items: list[facts.Plain], phase: str = "") -> None:
+        judge = self._courses[name].judge
+        judge.phase = Phase(phase) if phase else judge.phase  # absent in older recordings
+        judge.assess_items([facts.unpack_item(item) for item in items])
 
     def _window(self, plain: facts.Plain) -> None:
         window = facts.unpack_window(plain)

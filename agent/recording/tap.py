@@ -107,7 +107,10 @@ class Tap:
         if watcher.origin.workload not in self._begun:
             self.judging(watcher)
         name, kept = watcher.origin.workload, tuple(items)
-        self._recorder.offer(lambda: ["items", name, [facts.pack_item(item) for item in kept]])
+        phase = watcher.judge.phase.value
+        self._recorder.offer(
+            lambda: ["items", name, [facts.pack_item(item) for item in kept], phase]
+        )
 
     def window(self, watcher: Judging, window: Window) -> None:
         """A window is about to be judged."""

@@ -158,7 +158,7 @@ def judged(root: Path) -> dict[str, Any]:
             name: found[name] for name in ("auc", "dr_at_far", "without_prior", "recordings")
         },
         "realised": offline.realised(ordinary),
-        "poisoned": offline.poisoned(root / "learning" / "learning.rec", attacks),
+        "poisoned": offline.poisoned(root / "learning" / "learning.rec", attacks, ordinary),
         "diluted": offline.diluted(ordinary, attacks),
     }
 
@@ -203,6 +203,8 @@ def _lines(one: dict[str, Any]) -> Iterator[str]:
         f"2 % attacks in {bad['windows']} learned windows: {_count(bad['poisoned'])} of"
         f" {bad['attacks']} at least high, clean {_count(bad['clean'])}"
     )
+    if bad["poisoned"] is None:
+        yield f"  what was missing: {'; '.join(bad['missing'])}"
     thin = ", ".join(f"{name} {level}" for name, level in one["diluted"].items())
     yield f"diluted 1:9: {thin or 'none of them recorded'}"
 

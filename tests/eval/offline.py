@@ -18,6 +18,9 @@ from detectors.window import Grams, Window
 
 RATES: Final = (0.01, 0.05, 0.1)
 POISON: Final = 0.02
+AGAIN: Final = 4
+"""Times that ordinary life is repeated for a learning that takes longer than the recorded one."""
+
 DILUTION: Final = 9
 """Ordinary windows to one of an attack."""
 
@@ -33,7 +36,10 @@ class Start:
 
 
 def windows(path: Path) -> tuple[Start, list[Window]]:
-    """Return a recording's windows and how they begin; of several workloads, the busiest one's."""
+    """Return a recording's windows and how they begin; of several workloads, the busiest one's.
+
+    Others may run on the host, and have as many windows: what counts is calls.
+    """
     starts: dict[str, Start] = {}
     found: dict[str, list[Window]] = {}
     for name, *rest in frames.read(path):
@@ -43,7 +49,7 @@ def windows(path: Path) -> tuple[Start, list[Window]]:
         elif name == "window":
             one = facts.unpack_window(rest[0])
             found.setdefault(one.workload, []).append(one)
-    busiest = max(found, key=lambda name: len(found[name]))
+    busiest = max(found, key=lambda name: sum(one.calls for one in found[name]))
     return starts[busiest], found[busiest]
 
 
@@ -77,19 +83,39 @@ def learned(start: Start, seen: Iterable[Window]) -> Judge:
     return judge
 
 
-def poisoned(learning: Path, attacks: Sequence[Path]) -> dict[str, Any]:
+def poisoned(
+    learning: Path, attacks: Sequence[Path], ordinary: Path | None = None
+) -> dict[str, Any]:
     """Return how many attacks are caught after clean learning and after learning with 2 % attacks.
 
-    Every fiftieth window of the learning is followed by one of an attack, in turn.
+    Every fiftieth window of the learning is followed by one of an attack, in turn. A poisoned
+    learning takes longer: it goes on, poisoned, through what was recorded of ordinary life, again
+    and again.
     """
     start, clean = windows(learning)
+    later = [] if ordinary is None else windows(ordinary)[1]
+    for _ in range(AGAIN):
+        clean += _after(clean[-1].end_ns, later)
     bad = [one for path in attacks for one in _acting(path)]
+    spoilt = learned(start, _mixed(clean, bad))
+    missing = spoilt.baseline.missing(start.settings, clean[-1].end_ns)
     return {
         "windows": len(clean),
         "clean": _caught(learned(start, clean), attacks),
-        "poisoned": _caught(learned(start, _mixed(clean, bad)), attacks),
+        "poisoned": _caught(spoilt, attacks),
+        "missing": list(missing),
         "attacks": len(attacks),
     }
+
+
+def _after(end_ns: int, later: Sequence[Window]) -> list[Window]:
+    """Return windows as if they had followed this moment."""
+    return [_moved(one, end_ns - later[0].start_ns) for one in later]
+
+
+def _moved(one: Window, by_ns: int) -> Window:
+    items = tuple(replace(item, time_ns=item.time_ns + by_ns) for item in one.items)
+    return replace(one, start_ns=one.start_ns + by_ns, items=items)
 
 
 def _mixed(clean: Sequence[Window], bad: Sequence[Window]) -> Iterator[Window]:
@@ -98,9 +124,7 @@ def _mixed(clean: Sequence[Window], bad: Sequence[Window]) -> Iterator[Window]:
         yield one
         if at % every == every - 1:
             attack = bad[(at // every) % len(bad)]
-            moved = one.end_ns - attack.end_ns
-            items = tuple(replace(i, time_ns=i.time_ns + moved) for i in attack.items)
-            yield replace(attack, start_ns=attack.start_ns + moved, items=items)
+            yield _moved(attack, one.end_ns - attack.end_ns)
 
 
 def _acting(path: Path) -> list[Window]:

@@ -1,6 +1,5 @@
 """Windows from counters: rates by the schema's names, what was not read stays away."""
 
-import time
 from typing import NamedTuple, cast
 
 import numpy as np
@@ -8,9 +7,9 @@ import pytest
 
 from agent.daemon.membership import Membership
 from agent.daemon.registry import Found
-from agent.daemon.windows import MOST_STARTUP_S, SETTLE_S, Windows, phase_of
+from agent.daemon.windows import Windows
 from collectors.counters import Counts
-from detectors.window import Item, ItemKind, Phase, Window
+from detectors.window import Item, ItemKind, Window
 from probes import schema
 from probes.loader import OBJECT, Sensor
 from probes.schema import Schema
@@ -62,7 +61,7 @@ def counts(types: Schema) -> Counts:
 
 def build(windows: Windows, counts: Counts, **readings: float) -> Window:
     item = Item(ItemKind.EXEC, "/bin/sh", "main", 1, 1)
-    return windows.build(FOUND, counts, (10 * NS, 12 * NS), readings, [item], Phase.STEADY)
+    return windows.build(FOUND, counts, (10 * NS, 12 * NS), readings, [item])
 
 
 def test_counts_become_rates_per_second_of_the_windows_real_length(
@@ -129,25 +128,3 @@ def test_loss_is_carried_into_the_window_by_reason(
 
 def test_items_are_handed_on(windows: Windows, counts: Counts) -> None:
     assert [item.item for item in build(windows, counts).items] == ["/bin/sh"]
-
-
-def started(seconds_ago: float, *ports: int) -> Found:
-    start_ns = time.clock_gettime_ns(time.CLOCK_BOOTTIME) - int(seconds_ago * NS)
-    return Found("w", "generic", 1, ports=frozenset(ports), started_ns=start_ns)
-
-
-def test_a_young_server_starts_up_though_it_listens() -> None:
-    assert phase_of(started(SETTLE_S - 1, 8000), held=False) is Phase.STARTUP
-
-
-def test_an_older_server_that_listens_is_steady() -> None:
-    assert phase_of(started(SETTLE_S + 1, 8000), held=False) is Phase.STEADY
-
-
-def test_what_does_not_listen_starts_up_until_it_is_taken_for_a_batch_job() -> None:
-    assert phase_of(started(SETTLE_S + 1), held=False) is Phase.STARTUP
-    assert phase_of(started(MOST_STARTUP_S + 1), held=False) is Phase.STEADY
-
-
-def test_what_we_hold_drains_whatever_its_age() -> None:
-    assert phase_of(started(0.0), held=True) is Phase.DRAIN
