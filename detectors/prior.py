@@ -25,6 +25,11 @@ from detectors.words import Words, check, contains
 MAX_WORDS: Final = 32_768
 """Half of a role's own model: the sequences of a few hundred drills."""
 
+MIN_RECORDINGS: Final = 10
+"""Of attacks, before it is asked at all. On subsets of a real server's recordings, one more
+channel from fewer lowered the AUC in four of ten and gained .03; from ten on it gained .08 or more
+and lowered it in one of twelve at most."""
+
 MAX_BYTES: Final = 1 << 20
 
 _FORMAT: Final = "attack prior"
@@ -76,7 +81,7 @@ class AttackPrior:
 
         Returns:
             Bits, >= 0: of what the server itself explains better, nothing is told. None until
-            something was learnt.
+            enough recordings were learnt.
 
         Raises:
             SequenceError: no row of words, or the shapes differ.
@@ -84,6 +89,8 @@ class AttackPrior:
         check(words)
         if words.shape != surprisal.shape:
             raise SequenceError(f"{len(words)} words and {len(surprisal)} surprisals")
+        if self.recordings < MIN_RECORDINGS:
+            return None
         if self.model and not len(words):  # as in nearly every window
             return 0.0
         bits = self.bits(words)

@@ -21,7 +21,7 @@ from agent.evaluation.metrics import RESAMPLES, Floats, f1, pooled
 from agent.evaluation.recordings import Recording, RecordingSet, Seen, read_set
 from agent.evaluation.traces import MAX_NAMED
 from detectors.assessment import Level
-from detectors.prior import AttackPrior, unexplained
+from detectors.prior import MIN_RECORDINGS, AttackPrior, unexplained
 from detectors.traces import rank
 
 CHANNELS: Final = ("sequence", "unseen", "resources", "likeness")
@@ -41,16 +41,19 @@ class Fold:
         attacks: Shape (attacks, channels).
         kinds: Of each attack.
         owners: Of each stretch, which ordinary recording it is of.
+        prior: Whether it was learnt from enough to be asked.
     """
 
     ordinary: Floats
     attacks: Floats
     kinds: tuple[str, ...]
     owners: tuple[int, ...]
+    prior: bool = True
 
     def scores(self, channels: Sequence[str]) -> tuple[Floats, Floats]:
         """Return one score for each stretch and each attack: the highest rank of these channels."""
-        chosen = [CHANNELS.index(channel) for channel in channels]
+        usable = channels if self.prior else [one for one in channels if one in OWN] or channels
+        chosen = [CHANNELS.index(channel) for channel in usable]
         owners = np.array(self.owners)
         ordinary = np.array(
             [
@@ -131,6 +134,7 @@ def _folds(given: RecordingSet) -> list[Fold]:
                 np.array([_largest(one.windows, prior) for one in mine]),
                 tuple(one.kind for one in mine),
                 tuple(at for at, _ in stretches),
+                prior.recordings >= MIN_RECORDINGS,
             )
         )
     return folds

@@ -14,7 +14,7 @@ from agent.recording.tap import Tap
 from detectors import words
 from detectors.baseline import Baseline, Floats
 from detectors.judge import Judge
-from detectors.prior import AttackPrior
+from detectors.prior import MIN_RECORDINGS, AttackPrior
 from detectors.resources import ResourceModel, fit
 from detectors.window import Item, Upload, Window
 from probes import syscalls
@@ -133,7 +133,8 @@ def test_another_baseline_judges_the_same_records(tmp_path: Path) -> None:
 
 def test_a_replay_judges_by_the_prior_that_live_had(tmp_path: Path) -> None:
     prior = AttackPrior()
-    prior.learn([words.from_numbers([syscalls.number(name) for name in ATTACK.split()])])
+    attack = words.from_numbers([syscalls.number(name) for name in ATTACK.split()])
+    prior.learn([attack] * MIN_RECORDINGS)
     baseline = Baseline.from_bytes(guarding_judge().baseline.to_bytes())
     live = attacked(Live(Judge(SETTINGS, baseline, prior=prior)), tmp_path / "whole")
     found = list(Replay(tmp_path / "whole").verdicts())

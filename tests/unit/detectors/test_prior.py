@@ -8,7 +8,7 @@ from detectors import words
 from detectors.baseline import Baseline
 from detectors.errors import BaselineCorruptError
 from detectors.judge import Judge
-from detectors.prior import AttackPrior, unexplained
+from detectors.prior import MIN_RECORDINGS, AttackPrior, unexplained
 from probes import syscalls
 from tests.unit.detectors.factory import ATTACK, SETTINGS, guarding_judge, window
 
@@ -21,7 +21,8 @@ def sequences(text: str) -> words.Words:
 
 def knowing(*attacks: str) -> AttackPrior:
     prior = AttackPrior()
-    prior.learn(sequences(one) for one in attacks)
+    others = [np.zeros(0, np.uint64)] * MIN_RECORDINGS  # of attacks that make no unusual calls
+    prior.learn([*map(sequences, attacks), *others])
     return prior
 
 
@@ -54,6 +55,14 @@ def test_without_a_prior_nothing_is_said_of_likeness(guarding: bytes) -> None:
     here = judge(guarding, None)
     assert "likeness" not in here.baseline.scores(window(200, extra=ATTACK))
     assert here.observe(window(200, extra=ATTACK)).likeness is None
+
+
+def test_a_prior_of_few_recordings_says_nothing(guarding: bytes) -> None:
+    few = AttackPrior()
+    few.learn([sequences(ATTACK)] * (MIN_RECORDINGS - 1))
+    assert "likeness" not in judge(guarding, few).baseline.scores(window(200, extra=ATTACK))
+    few.learn([sequences(ATTACK)])
+    assert "likeness" in judge(guarding, few).baseline.scores(window(200, extra=ATTACK))
 
 
 def test_calls_like_an_attacks_add_to_the_evidence() -> None:

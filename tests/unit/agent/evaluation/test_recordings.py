@@ -76,6 +76,12 @@ def test_attacks_are_told_from_ordinary_life(directory: Path) -> None:
     assert found["refused"] == found["lost"] == 0
 
 
+def test_few_attacks_make_no_prior_that_could_hurt(directory: Path) -> None:
+    found = evaluate_recordings(directory)
+    assert found["auc"] == found["without_prior"]["auc"]
+    assert found["dr_at_far"] == found["without_prior"]["dr_at_far"]
+
+
 def test_the_same_recordings_give_the_same_figures(directory: Path) -> None:
     one, other = (evaluate_recordings(directory) for _ in range(2))
     del one["us_per_call"], other["us_per_call"]
