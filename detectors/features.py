@@ -145,7 +145,8 @@ FEATURES: Final[tuple[Feature, ...]] = (
     Feature("threads", "1", "threads", follows_load=False),
     Feature("processes", "1", "processes", follows_load=False),
     Feature("rss_bytes", "B", "resident memory", follows_load=False),
-    Feature("pss_bytes", "B", "memory, shared pages divided", follows_load=False),
+    # Grows when a neighbour that shared the pages ends.
+    Feature("pss_bytes", "B", "memory, shared pages divided", follows_load=False, judged=False),
     Feature("cpu_percent", "%", "processor time of one core", follows_load=True),
     Feature("major_faults", "1/s", "page faults that read from disk", follows_load=False),
     Feature("minor_faults", "1/s", "page faults without reading", follows_load=True),
