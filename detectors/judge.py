@@ -295,13 +295,16 @@ class Judge:
     def _unasked(self, window: Window) -> tuple[Item, ...]:
         """Return, as something new, what has lasted without traffic to explain it.
 
-        Nothing outside the steady state, with loss, or while much is read: a model that is loaded
-        anew is work that nobody on the network asked for.
+        Nothing outside the steady state, or while much is read: a model that is loaded anew is
+        work that nobody on the network asked for. A window with loss is passed over: it says
+        nothing, and excuses nothing of those around it.
         """
         resources = self.baseline.resources
-        steady = window.phase is Phase.STEADY and not window.lost
+        steady = window.phase is Phase.STEADY
         if resources is None or not steady or self.baseline.state is BaselineState.LEARNING:
             self.unexplained.forget()
+            return ()
+        if window.lost:
             return ()
         usual = resources.learned_high("read_bytes") or 0.0
         if window.features.get("read_bytes", 0.0) > usual + _LOADING:

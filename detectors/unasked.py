@@ -35,6 +35,10 @@ TOO_MUCH: Final = np.array([50.0, 50.0, 50.0, float(1 << 20), float(1 << 20)])
 takes for long; launches a second, where one pass through a model makes hundreds; bytes a second, at
 which 16 GB leave within hours (as of uploads)."""
 
+CLEARLY: Final = 4.0
+"""Times what is explained. Half as much is too much then: on a busy host a miner is given no more,
+and no housekeeping makes a server that serves work four times as hard."""
+
 _MIN_ROWS: Final = 8
 _IDLE_SHARE: Final = 0.1
 """Of the median traffic: below it nobody is asking."""
@@ -78,7 +82,10 @@ class UnaskedWork:
         """Return the same by name of WORK; what is not known is absent."""
         if row.shape != (len(FEATURES),) or np.isinf(row).any():
             raise FeatureError(f"expected {len(FEATURES)} finite values or NaN")
-        beyond = np.maximum(0.0, (_of(row, WORK) - self.explained(row)) / TOO_MUCH)
+        used, explained = _of(row, WORK), self.explained(row)
+        clear = (explained > 0) & (used >= CLEARLY * explained)
+        limits = np.where(clear, TOO_MUCH / 2, TOO_MUCH)
+        beyond = np.maximum(0.0, (used - explained) / limits)
         return {
             name: float(value)
             for name, value in zip(WORK, beyond, strict=True)

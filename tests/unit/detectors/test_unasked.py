@@ -28,8 +28,13 @@ def test_the_same_cost_per_request_is_explained_at_ten_times_the_load() -> None:
 
 
 def test_what_goes_beyond_the_cost_of_requests_is_not() -> None:
-    assert asked(1, 0.0, 97.0) == pytest.approx(95.0 / 50)
-    assert asked(1, 1e5, 110.0) == pytest.approx(88.0 / 50)
+    assert asked(1, 0.0, 97.0) == pytest.approx(95.0 / 25)
+    assert asked(1, 1e5, 72.0) == pytest.approx(50.0 / 50)
+
+
+def test_a_miner_that_a_busy_host_starves_is_told_by_how_many_times_too_much_it_is() -> None:
+    assert asked(1, 5e4, 48.0) == pytest.approx(36.0 / 25)  # 12 explained
+    assert asked(1, 2e5, 78.0) == pytest.approx(36.0 / 50)  # 42 explained: less than twice
 
 
 def test_a_server_that_computes_long_after_a_request_is_not_measured_by_it() -> None:
@@ -59,8 +64,8 @@ def test_its_verdict_says_so_in_words() -> None:
 
 @pytest.mark.parametrize(
     "excuse",
-    [{"phase": Phase.RELOAD}, {"phase": Phase.STARTUP}, {"read_bytes": 1e9}, {"lost": 3}],
-    ids=["reload", "start-up", "loading", "loss"],
+    [{"phase": Phase.RELOAD}, {"phase": Phase.STARTUP}, {"read_bytes": 1e9}],
+    ids=["reload", "start-up", "loading"],
 )
 def test_an_excuse_ends_it(excuse: dict[str, float]) -> None:
     judge = guarding_judge()
@@ -99,3 +104,14 @@ def test_it_is_not_measured_while_learning() -> None:
     judge.observe(window(0, *USUAL))
     for at in range(1, 20):
         assert not judge.observe(window(at, load=0.0, cpu_percent=99.0)).novel
+
+
+def test_loss_in_between_hides_no_work() -> None:
+    judge = guarding_judge()
+    found = [
+        judge.observe(window(at, load=0.0, cpu_percent=99.0, lost=at % 2)) for at in range(100, 140)
+    ]
+    assert max(one.level for one in found) is Level.HIGH
+    lossy = guarding_judge()
+    told = [lossy.observe(window(at, load=0.0, cpu_percent=99.0, lost=3)) for at in range(100, 140)]
+    assert not any(one.novel for one in told)
