@@ -1,11 +1,17 @@
-"""From the exec of an attack's shell to the frozen server, again and again."""
+"""From the exec of an attack's shell to the frozen server, again and again; what reflexes add."""
 
+import os
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 from itertools import cycle
 from typing import Any
 
+from tests.bench import reflexes
 from tests.bench.figures import AT_MOST, Figure, Goal, quantile, unmeasured
 from tests.bench.rig import Rig
 from tests.demo.commands import CommandError, wait_for
@@ -15,30 +21,75 @@ from tests.servers.serve import get
 
 SHELLS = ("/bin/sh", "/bin/bash", "/usr/bin/perl")
 VERDICT_S = 15.0
-GOAL = Goal(AT_MOST, 100.0)
-NAME = "exec to frozen, p95"
+IDLE, BUSY = Goal(AT_MOST, 50.0), Goal(AT_MOST, 200.0)
+SPIN = "while True: pass"
+_MS = 1_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Latency:
+    """One attack, in milliseconds.
+
+    Attributes:
+        decided: From the kernel's record of its first act to the step that was decided on.
+        froze: From there until the last thread was seen stopped.
+        whole: Both.
+    """
+
+    decided: float
+    froze: float
+    whole: float
 
 
 def measure(rig: Rig, attacks: int, say: Callable[[str], None]) -> Iterator[Figure]:
-    """Attack with changing details; yields the p95, the median and how many were frozen."""
+    """Attack with changing details, on an idle host and on one with every core busy."""
+    rig.off()
+    yield from reflexes.measure(rig.stage.directory, rig.stage.pins)
     rig.guard(say)
-    latencies = []
+    yield from _attacked(rig, attacks, say, "idle", IDLE)
+    with _all_cores_busy():
+        yield from _attacked(rig, attacks, say, "every core busy", BUSY)
+
+
+def _attacked(
+    rig: Rig, attacks: int, say: Callable[[str], None], where: str, goal: Goal
+) -> Iterator[Figure]:
+    found: list[Latency] = []
     shells, decoys = cycle(SHELLS), cycle(DECOYS)
     for number in range(attacks):
         latency = once(rig, next(shells), next(decoys))
-        say(f"attack {number + 1} of {attacks}: " + (f"{latency:.1f} ms" if latency else "missed"))
-        if latency:
-            latencies.append(latency)
-    if not latencies:
-        yield unmeasured(NAME, f"none of {attacks} attacks was frozen", GOAL)
+        words = f"{latency.whole:.1f} ms" if latency else "missed"
+        say(f"attack {number + 1} of {attacks}, {where}: {words}")
+        found += [latency] if latency else []
+    name = f"exec to frozen, p99, {where}"
+    if not found:
+        yield unmeasured(name, f"none of {attacks} attacks was frozen", goal)
         return
-    note = f"{len(latencies)} of {attacks} attacks frozen"
-    yield Figure(NAME, quantile(latencies, 0.95), "ms", GOAL, note)
-    yield Figure("exec to frozen, median", quantile(latencies, 0.5), "ms")
+    note = f"{len(found)} of {attacks} attacks frozen"
+    yield Figure(name, quantile([one.whole for one in found], 0.99), "ms", goal, note)
+    for words, values in (
+        ("record to verdict", [one.decided for one in found]),
+        ("verdict to frozen", [one.froze for one in found]),
+    ):
+        yield Figure(f"{words}, p50, {where}", quantile(values, 0.5), "ms")
+        yield Figure(f"{words}, p99, {where}", quantile(values, 0.99), "ms")
 
 
-def once(rig: Rig, shell: str, decoy: str) -> float | None:
-    """Attack once and give the server back; returns milliseconds, None when nothing froze."""
+@contextmanager
+def _all_cores_busy() -> Iterator[None]:
+    """As many loops as there are processors, of ordinary priority."""
+    line = [sys.executable, "-ISc", SPIN]
+    spinning = [subprocess.Popen(line) for _ in range(os.cpu_count() or 1)]
+    try:
+        yield
+    finally:
+        for each in spinning:
+            each.kill()
+            each.wait()
+
+
+def once(rig: Rig, shell: str, decoy: str) -> Latency | None:
+    """Attack once and give the server back; returns None when nothing froze."""
     listener = rig.stage.listener = Listener().start()
     secret = plant(rig.stage.directory / "home", decoy)
     attack = rig.stage.attack = Attack(secret, listener.port, shell)
@@ -61,5 +112,8 @@ def once(rig: Rig, shell: str, decoy: str) -> float | None:
         raise CommandError("the server does not answer after its release")
     if response is None:
         return None
-    latency = response.get("latency_ms", response.get("frozen_ms"))
-    return None if latency is None else float(latency)
+    whole, times = response.get("frozen_ms"), response.get("times") or {}
+    if whole is None or "intent" not in times or "held" not in times:
+        return None
+    froze = (times["held"] - times["intent"]) / _MS
+    return Latency(float(whole) - froze, froze, float(whole))

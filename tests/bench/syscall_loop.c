@@ -1,6 +1,7 @@
 /* Prints its pid, then does what each line of standard input asks for ("NAME COUNT"), and prints
  * the nanoseconds that took. Each deed is one or two cheap calls, so that the hooks show best.
  */
+#include <arpa/inet.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -8,10 +9,11 @@
 #include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
+#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
-static int file, ends[2];
+static int file, datagram, ends[2];
 static char bytes[64];
 
 static void must(long result)
@@ -48,21 +50,44 @@ static void do_map(void)
 	must(munmap(mmap(NULL, 4096, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0), 4096));
 }
 
+/* Of a datagram socket: it reaches nobody. */
+static void do_connect(void)
+{
+	struct sockaddr_in to = {.sin_family = AF_INET, .sin_port = htons(9)};
+
+	to.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+	must(connect(datagram, (void *)&to, sizeof(to)));
+}
+
+static void do_exec(void)
+{
+	pid_t child = vfork();
+
+	if (!child) {
+		execl("/proc/self/exe", "syscall_loop", "leave", NULL);
+		_exit(1);
+	}
+	must(waitpid(child, NULL, 0));
+}
+
 static const struct {
 	const char *name;
 	void (*act)(void);
 } deeds[] = {
-	{"getppid", do_getppid}, {"read", do_read}, {"send", do_send},
-	{"open", do_open},       {"map", do_map},
+	{"getppid", do_getppid}, {"read", do_read},       {"send", do_send}, {"open", do_open},
+	{"map", do_map},         {"connect", do_connect}, {"exec", do_exec},
 };
 
-int main(void)
+int main(int argc, __attribute__((unused)) char **argv)
 {
 	struct timespec begin, end;
 	char name[16];
 	long count;
 
+	if (argc > 1)
+		return 0; /* what `exec` runs */
 	must(file = open("/proc/self/exe", O_RDONLY));
+	must(datagram = socket(AF_INET, SOCK_DGRAM, 0));
 	must(socketpair(AF_UNIX, SOCK_DGRAM, 0, ends));
 	printf("%d\n", getpid());
 	fflush(stdout);
