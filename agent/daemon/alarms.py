@@ -13,8 +13,15 @@ TECHNIQUE: Final = "T1562.001"
 """Impair Defenses: Disable or Modify Tools."""
 
 
-def alarm(
-    host: str, span_ns: tuple[int, int], process: Mapping[str, Any], what: Sequence[str], done: str
+def alarm(  # noqa: PLR0913 - the parts of a verdict
+    host: str,
+    span_ns: tuple[int, int],
+    process: Mapping[str, Any],
+    what: Sequence[str],
+    done: str,
+    *,
+    level: str = "high",
+    about: str = "the agent's own eyes",
 ) -> dict[str, Any]:
     """Plain values in the form of every verdict; nothing of it was scored.
 
@@ -24,6 +31,8 @@ def alarm(
         process: The agent's own.
         what: What is not as it was, one sentence each.
         done: What the agent did about it.
+        level: How grave it is.
+        about: What of the agent it is about.
     """
     start_ns, time_ns = span_ns
     more = f" and {len(what) - 1} more" if len(what) > 1 else ""
@@ -33,7 +42,7 @@ def alarm(
         "time_ns": time_ns,
         "workload": NAME,
         "engine": "agent",
-        "level": "high",
+        "level": level,
         "state": "guarding",
         "phase": "steady",
         "score": None,
@@ -47,20 +56,20 @@ def alarm(
             "losses": {},
         },
         "features": [],
-        "novel": [_novel(words, time_ns, int(process.get("pid", 0))) for words in what],
+        "novel": [_novel(words, time_ns, int(process.get("pid", 0)), level) for words in what],
         "sequences": [],
         "process": dict(process),
         "records": [],
         "techniques": [TECHNIQUE],
         "techniques_edition": TECHNIQUES_EDITION,
         "baseline": {},
-        "summary": f"the agent's own eyes: {what[0]}{more}; {done}",
+        "summary": f"{about}: {what[0]}{more}; {done}",
         "response": {"action": "alert", "state": "done", "containment": "", "undo": "",
                      "wanted": "alert", "reason": done},
     }  # fmt: skip
 
 
-def _novel(words: str, time_ns: int, pid: int) -> dict[str, Any]:
+def _novel(words: str, time_ns: int, pid: int, level: str) -> dict[str, Any]:
     return {
         "kind": "probe",
         "item": words,
@@ -69,7 +78,7 @@ def _novel(words: str, time_ns: int, pid: int) -> dict[str, Any]:
         "pid": pid,
         "role": "main",
         "exe": "",
-        "level": "high",
+        "level": level,
         "reason": "the agent did not do this, and who did cannot be known",
         "techniques": [TECHNIQUE],
         "time_ns": time_ns,

@@ -25,11 +25,13 @@ class BaselineFiles:
     """Loads and keeps baselines.
 
     Attributes:
+        kept: What each file was when we wrote it: inode, size and time of change.
         set_aside: Damaged or forged files found, under their new names; the agent is degraded then.
     """
 
     state: Path
     set_aside: list[Path] = field(default_factory=list)
+    kept: dict[Path, tuple[int, int, int]] = field(default_factory=dict)
     _signer: Signer | None = None
 
     @property
@@ -88,6 +90,8 @@ class BaselineFiles:
             file.flush()
             os.fsync(file.fileno())
         fresh.replace(path)
+        seen = path.stat()
+        self.kept[path] = (seen.st_ino, seen.st_size, seen.st_mtime_ns)
 
     def digest(self, workload: str) -> str:
         """SHA-256 of the file, for status and self-protection; "" if there is none."""
@@ -100,6 +104,7 @@ class BaselineFiles:
         Raises:
             UnknownError: There is none.
         """
+        self.kept.pop(self.path(workload), None)
         try:
             self.path(workload).unlink()
         except FileNotFoundError as error:

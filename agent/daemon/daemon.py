@@ -35,7 +35,6 @@ from agent.daemon.modes import Modes
 from agent.daemon.notify import notify
 from agent.daemon.phases import begins
 from agent.daemon.protecting import Protecting
-from agent.daemon.reflexes import LOOK_S as LOOK_REFLEXES_S
 from agent.daemon.reflexes import Reflexes
 from agent.daemon.registry import Found, Registry
 from agent.daemon.routing import Router
@@ -45,6 +44,7 @@ from agent.daemon.selftest import SelfTest
 from agent.daemon.sight import LOOK_S
 from agent.daemon.status import Status
 from agent.daemon.strangers import Strangers
+from agent.daemon.tampering import Tampering
 from agent.daemon.verdicts import Origin
 from agent.daemon.watcher import Watcher, judge_settings
 from agent.daemon.windows import Windows
@@ -158,7 +158,7 @@ class Daemon:
         self.health, self.accounts, self.status = Health(self), Accounts(self), Status(self)
         self.control = ControlServer(settings.paths.run, Handlers(self).table())
         self.artifacts = Artifacts(settings.paths.state / "ledger.db", self.offset_ns)
-        self.approved = self._comparing()
+        self.approved, self.tampering = self._comparing(), Tampering(self)
         self._window_start_ns = time.monotonic_ns()
 
     def run(self) -> None:
@@ -180,9 +180,10 @@ class Daemon:
         every(self.settings.window.length_s, self._on_window)
         every(SCAN_S, self._on_scan)
         every(1.0, self.hands.tick)
-        every(LOOK_REFLEXES_S, self._on_reflexes)
+        self.reflexes.begin(every, self.watchers.values(), lambda: self.settings)
         every(HEALTH_S, self._on_health)
         every(LOOK_S, self.health.integrity.look)
+        self.tampering.begin(every)
         every(GPU_S, self._on_gpu)
         every(LOOK_APPROVED_S, self.approved.tick)
         mark_secrets(self.sensor)
@@ -195,6 +196,7 @@ class Daemon:
             signal.SIGTERM: self.loop.stop,
             signal.SIGINT: self.loop.stop,
             signal.SIGHUP: self._on_hangup,
+            signal.SIGCONT: self.tampering.continued,
         }
         notify("READY=1", "STATUS=watching")
         log.info(
@@ -225,6 +227,7 @@ class Daemon:
             What only a restart can change, by key.
         """
         notify("RELOADING=1", f"MONOTONIC_USEC={time.monotonic_ns() // 1000}")
+        self.tampering.look_at_files(time.monotonic_ns())
         try:
             fresh = self._read_settings()
         except AgentError as error:
@@ -292,9 +295,6 @@ class Daemon:
 
     def _on_scan(self, _now_ns: int) -> None:
         self.scan()
-
-    def _on_reflexes(self, _now_ns: int) -> None:
-        self.reflexes.tick(self.watchers.values(), self.settings)
 
     def scan(self) -> None:
         """Look for workloads, and watch the new ones."""

@@ -75,6 +75,15 @@ class Reflexes:
         self._root = _identity("/")
         self._counts = ReadCounts()
 
+    def begin(
+        self,
+        every: Callable[[float, Callable[[int], None]], None],
+        watchers: Iterable[Watcher],
+        settings: Callable[[], Settings],
+    ) -> None:
+        """Look from now on; `watchers` is read anew each time."""
+        every(LOOK_S, lambda _: self.tick(watchers, settings()))
+
     def tick(self, watchers: Iterable[Watcher], settings: Settings) -> None:
         """Order what the baselines allow to be ordered, and cancel everything else."""
         try:
