@@ -35,9 +35,9 @@ TOO_MUCH: Final = np.array([50.0, 50.0, 50.0, float(1 << 20), float(1 << 20)])
 takes for long; launches a second, where one pass through a model makes hundreds; bytes a second, at
 which 16 GB leave within hours (as of uploads)."""
 
-CLEARLY: Final = 4.0
-"""Times what is explained. Half as much is too much then: on a busy host a miner is given no more,
-and no housekeeping makes a server that serves work four times as hard."""
+CLEARLY: Final = 2.5
+"""Times what is explained, which is twice the dearest requests already. Half as much is too much
+then: on a busy host a miner is given no more, and no housekeeping works a server that hard."""
 
 _MIN_ROWS: Final = 8
 _IDLE_SHARE: Final = 0.1

@@ -23,6 +23,10 @@ GRAVE_NS: Final = 30_000_000_000
 """So long without a break before it is worth telling, and before it is grave: collecting garbage
 or writing a log takes a second or two. Copies are told at once: a model is out in seconds."""
 
+BREAK_NS: Final = 600_000_000
+"""Less is no break: on a busy host windows come late and short, and processor time falls into the
+wrong one. At one second a window, every one without is a break."""
+
 KEPT_NS: Final = 30_000_000_000
 """A server that changes its model holds two of them for seconds."""
 
@@ -80,10 +84,12 @@ class Unexplained:
 
     Attributes:
         since_ns: By name, without a break, CLOCK_MONOTONIC.
+        latest_ns: By name, end of the latest window that showed it.
         copied_bytes: Beyond what replies explain, since then.
     """
 
     since_ns: dict[str, int] = field(default_factory=dict)
+    latest_ns: dict[str, int] = field(default_factory=dict)
     copied_bytes: float = 0.0
 
     def look(
@@ -100,7 +106,7 @@ class Unexplained:
         held = window.features.get("gpu_held_bytes", 0.0)
         if held_high is not None and held > _limit(held_high):
             going[KEPT] = f"{held:,.0f} bytes, learnt at most {held_high:,.0f}"
-        self._go_on(going, window.start_ns)
+        self._go_on(going, window)
         return tuple(
             Item(
                 ItemKind.PROBE if name == UNASKED else ItemKind.GPU,
@@ -118,6 +124,7 @@ class Unexplained:
     def forget(self) -> None:
         """Something excuses it: begin anew."""
         self.since_ns.clear()
+        self.latest_ns.clear()
         self.copied_bytes = 0.0
 
     def _unasked(self, window: Window, model: UnaskedWork) -> dict[str, str]:
@@ -133,8 +140,11 @@ class Unexplained:
                 self.copied_bytes += (value - float(explained[name])) * window.length_s
         return found
 
-    def _go_on(self, going: Mapping[str, str], start_ns: int) -> None:
-        self.since_ns = {name: self.since_ns.get(name, start_ns) for name in going}
+    def _go_on(self, going: Mapping[str, str], window: Window) -> None:
+        self.latest_ns |= dict.fromkeys(going, window.end_ns)
+        kept = [n for n, at_ns in self.latest_ns.items() if window.end_ns - at_ns <= BREAK_NS]
+        self.latest_ns = {name: self.latest_ns[name] for name in kept}
+        self.since_ns = {name: self.since_ns.get(name, window.start_ns) for name in kept}
         if FETCHED not in going:
             self.copied_bytes = 0.0
 

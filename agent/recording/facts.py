@@ -116,7 +116,11 @@ def pack_judge(judge: Judge) -> dict[str, Any]:
         "recent": [_plain(novel) for novel in judge.recent],
         "refused": [_plain(novel) for novel in judge.passing],
         "alarmed": judge.alarmed,
-        "unexplained": [dict(judge.unexplained.since_ns), judge.unexplained.copied_bytes],
+        "unexplained": [
+            dict(judge.unexplained.since_ns),
+            judge.unexplained.copied_bytes,
+            dict(judge.unexplained.latest_ns),
+        ],
         "drift": judge.drift.excess,
         "announcing": judge.announcing,
         "departures": [dict(judge.departures.sent), [list(one) for one in judge.departures.told]],
@@ -142,8 +146,9 @@ def restore_memory(judge: Judge, plain: Mapping[str, Any]) -> None:
     judge.passing.extend(_novel(one) for one in plain.get("refused", ()))
     judge.alarmed = plain["alarmed"]
     judge.demand.windows.extend(filter(None, map(_traffic, plain.get("demand", ()))))
-    since, copied = plain.get("unexplained", ({}, 0.0))  # absent in older recordings
+    since, copied, *latest = plain.get("unexplained", ({}, 0.0))  # absent in older recordings
     judge.unexplained.since_ns, judge.unexplained.copied_bytes = dict(since), copied
+    judge.unexplained.latest_ns = dict(*latest)
     judge.drift.excess = plain.get("drift", 0.0)
     judge.announcing = plain.get("announcing", False)
     sent, told = plain.get("departures", ({}, ()))  # the same

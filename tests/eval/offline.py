@@ -18,6 +18,9 @@ from detectors.window import Grams, Window
 
 RATES: Final = (0.01, 0.05, 0.1)
 POISON: Final = 0.02
+DRILLED: Final = "eval-"
+"""How the names of the servers begin that are drilled here."""
+
 AGAIN: Final = 4
 """Times that ordinary life is repeated for a learning that takes longer than the recorded one."""
 
@@ -36,9 +39,9 @@ class Start:
 
 
 def windows(path: Path) -> tuple[Start, list[Window]]:
-    """Return a recording's windows and how they begin; of several workloads, the busiest one's.
+    """Return a recording's windows and how they begin: of the drilled one, else of the busiest.
 
-    Others may run on the host, and have as many windows: what counts is calls.
+    Others may run on the host, have as many windows, and more calls.
     """
     starts: dict[str, Start] = {}
     found: dict[str, list[Window]] = {}
@@ -49,7 +52,8 @@ def windows(path: Path) -> tuple[Start, list[Window]]:
         elif name == "window":
             one = facts.unpack_window(rest[0])
             found.setdefault(one.workload, []).append(one)
-    busiest = max(found, key=lambda name: sum(one.calls for one in found[name]))
+    drilled = [name for name in found if name.startswith(DRILLED)] or list(found)
+    busiest = max(drilled, key=lambda name: sum(one.calls for one in found[name]))
     return starts[busiest], found[busiest]
 
 

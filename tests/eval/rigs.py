@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Final
 
 from agent.drills.rig import Rig
+from tests.eval.offline import DRILLED
 from tests.servers.dialects import DIALECTS, Dialect
 from tests.servers.serve import (
     CACHE,
@@ -67,7 +68,7 @@ class ServerRig(Rig):
         prepare()
         samples = json.loads((ONNX_MODELS / "samples.json").read_text())
         self._pixels = samples[0]["pixels"]
-        self.name = f"eval-{kind}"
+        self.name = f"{DRILLED}{kind}"
         self.served = 0
 
     def _serve(self) -> None:

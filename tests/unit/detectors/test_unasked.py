@@ -1,5 +1,7 @@
 """Work without requests is told once it lasts; work that requests explain never is."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -29,7 +31,7 @@ def test_the_same_cost_per_request_is_explained_at_ten_times_the_load() -> None:
 
 def test_what_goes_beyond_the_cost_of_requests_is_not() -> None:
     assert asked(1, 0.0, 97.0) == pytest.approx(95.0 / 25)
-    assert asked(1, 1e5, 72.0) == pytest.approx(50.0 / 50)
+    assert asked(1, 1e5, 47.0) == pytest.approx(25.0 / 50)
 
 
 def test_a_miner_that_a_busy_host_starves_is_told_by_how_many_times_too_much_it_is() -> None:
@@ -115,3 +117,18 @@ def test_loss_in_between_hides_no_work() -> None:
     lossy = guarding_judge()
     told = [lossy.observe(window(at, load=0.0, cpu_percent=99.0, lost=3)) for at in range(100, 140)]
     assert not any(one.novel for one in told)
+
+
+def test_a_late_short_window_is_no_break_and_a_whole_one_is() -> None:
+    def told(pause_s: float) -> bool:
+        judge = guarding_judge()
+        found, at_s = [], 100.0
+        for turn in range(12):
+            length_s, percent = (pause_s, 5.0) if turn == 3 else (1.0, 99.0)
+            one = window(100 + turn, load=0.0, cpu_percent=percent)
+            found.append(judge.observe(replace(one, start_ns=round(at_s * 1e9), length_s=length_s)))
+            at_s += length_s
+        return any(one.novel for one in found[:7])
+
+    assert told(0.3)
+    assert not told(1.0)
