@@ -4,7 +4,6 @@ import os
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -93,14 +92,19 @@ def once(rig: Rig, shell: str, decoy: str) -> Latency | None:
     listener = rig.stage.listener = Listener().start()
     secret = plant(rig.stage.directory / "home", decoy)
     attack = rig.stage.attack = Attack(secret, listener.port, shell)
-    since_ns = time.time_ns()
+    # By name, not by time: a verdict has the time of the first new thing in its window.
+    before = {verdict["id"] for verdict in verdicts(rig.agent)}
     port = rig.server.port
     threading.Thread(target=deliver, args=(port, attack), daemon=True).start()
 
     def frozen() -> dict[str, Any] | None:
-        for verdict in verdicts(rig.agent, since_ns):
+        for verdict in verdicts(rig.agent):
             response = verdict.get("response") or {}
-            if response.get("action") == "freeze" and response.get("state") == "done":
+            if (
+                verdict["id"] not in before
+                and response.get("action") == "freeze"
+                and response.get("state") == "done"
+            ):
                 return dict(response)
         return None
 
