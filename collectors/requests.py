@@ -29,6 +29,9 @@ _FINE: Final = 4
 _BITS: Final = 256
 """Of a client's map of different inputs."""
 
+_DENIED: Final = 7
+"""As `enum answer_class`."""
+
 _COUNTS: Final = ("requests", "answered", "bytes_in", "bytes_out", "busy_ns")
 
 
@@ -42,6 +45,7 @@ class RouteTraffic:
         errors: Of those 5xx.
         refusals: 4xx.
         answered: Requests at their end, however they ended.
+        denied: Of the refusals, 401, 403, 404 and 405.
     """
 
     route: str
@@ -52,6 +56,7 @@ class RouteTraffic:
     refusals: int = 0
     bytes_in: int = 0
     bytes_out: int = 0
+    denied: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -244,6 +249,7 @@ def _routes(rows: Iterable[_Grown]) -> tuple[RouteTraffic, ...]:
             row.answers(4),
             row.of("bytes_in"),
             row.of("bytes_out"),
+            row.answers(_DENIED),
         )
         mine = sums.setdefault(_name(row), [0] * len(told))
         sums[_name(row)] = [a + b for a, b in zip(mine, told, strict=True)]

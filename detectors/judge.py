@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from typing import Final
 
 from detectors import (
+    answered,
     demand,
     explain,
     features,
@@ -16,6 +17,7 @@ from detectors import (
     refusals,
     uploads,
 )
+from detectors.answered import Unanswered
 from detectors.assessment import (
     Assessment,
     BaselineState,
@@ -86,6 +88,7 @@ class Judge:
         drift: Of how unusual its windows are.
         announcing: Whether the next window is to say that the baseline is outdated.
         demand: What was asked of it in the last windows.
+        unanswered: Grave requests whose answer is not known yet.
     """
 
     settings: JudgeSettings
@@ -102,6 +105,7 @@ class Judge:
     announcing: bool = False
     departures: Departures = field(default_factory=Departures)
     demand: Demand = field(default_factory=Demand)
+    unanswered: Unanswered = field(default_factory=Unanswered)
 
     def __post_init__(self) -> None:
         """Bet at the pace a restored baseline was calibrated for."""
@@ -117,13 +121,13 @@ class Judge:
         features.vector(window.features)
         self.phase = window.phase
         state = self.baseline.state
-        novel = self.assess_novel((*window.items, *self._unasked(window), *self._asked(window)))
+        known = self.unanswered.ripe(window)
+        novel = self.assess_novel((*known, *self._unasked(window), *self._asked(window)))
         if state is BaselineState.LEARNING:
             self.baseline.learn(window)
             self.baseline.advance(window, self.settings, self.fit)
             return self._assessment(state, self._level_of(novel, state), novel)
-        known, percents = self.baseline.repertoire, self.settings.theft_percent
-        left = self.departures.look(window, known, percents)
+        left = self.departures.look(window, self.baseline.repertoire, self.settings.theft_percent)
         novel = tuple(sorted((*left, *novel), key=lambda new: (-new.level, new.time_ns)))
         assessment = self._scored(window, novel, state)
         if self.baseline.advance(window, self.settings, self.fit) is not state:
@@ -190,9 +194,9 @@ class Judge:
         """Judge items at once and remember them, so that what follows within seconds adds up.
 
         Returns:
-            None if nothing is new.
+            None if nothing is new, or what is new waits for its answer.
         """
-        novel = self.assess_novel(items)
+        novel = self.assess_novel(answered.at_once(items))
         if not novel:
             return None
         state = self.baseline.state

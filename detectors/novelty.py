@@ -10,6 +10,7 @@ import re
 from typing import Final
 
 from detectors import ordinary, refusals
+from detectors.answered import TURNED_AWAY
 from detectors.assessment import Level, NovelItem
 from detectors.repertoire import Repertoire
 from detectors.sensitive import Sensitivity, sensitivity
@@ -81,7 +82,10 @@ def assess(item: Item, known: Repertoire, phase: Phase = Phase.STEADY) -> NovelI
         if not doubted and (not elsewhere or phase in elsewhere):
             return None
     found = None if refusals.of_known_peer(item, known) else sensitivity(item)
-    if found is not None:
+    if found is not None and TURNED_AWAY in item.marks:
+        level, techniques = Level.LOW, found.techniques
+        reason = f"{found.reason}; the server turned it away"
+    elif found is not None:
         level, reason, techniques = found.level, found.reason, found.techniques
     else:
         level, reason, techniques = ordinary.weight(item, known)
@@ -96,7 +100,7 @@ def assess(item: Item, known: Repertoire, phase: Phase = Phase.STEADY) -> NovelI
     return NovelItem(
         kind=item.kind,
         item=item.item,
-        sensitive=found is not None,
+        sensitive=found is not None and TURNED_AWAY not in item.marks,
         count=item.count,
         pid=item.pid,
         role=item.role,

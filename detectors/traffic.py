@@ -114,6 +114,7 @@ def _added(before: Route | None, route: Route) -> Route:
         before.refusals + route.refusals,
         before.bytes_in + route.bytes_in,
         before.bytes_out + route.bytes_out,
+        before.denied + route.denied,
     )
 
 

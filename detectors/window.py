@@ -123,6 +123,7 @@ class Route:
         route: ``POST /v1/completions``.
         answers: Of any status; `errors` of them 5xx, `refusals` 4xx.
         answered: Requests at their end, however they ended.
+        denied: Of the refusals, 401, 403, 404 and 405: nobody acted on them.
     """
 
     route: str
@@ -133,6 +134,7 @@ class Route:
     refusals: int = 0
     bytes_in: int = 0
     bytes_out: int = 0
+    denied: int = 0
 
 
 @dataclass(frozen=True, slots=True)

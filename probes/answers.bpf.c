@@ -36,6 +36,12 @@ static __always_inline __u64 since(__u64 now_ns, __u64 then_ns)
 	return now_ns > then_ns ? now_ns - then_ns : 0;
 }
 
+/* Nobody acted on such a request: no right to, no such thing, not in this way. */
+static __always_inline int turned_away(__u32 status)
+{
+	return status == 401 || (status >= 403 && status <= 405);
+}
+
 /* What follows an answer's head (RFC 9112, 6.3). */
 static __always_inline void answer_body(struct __sk_buff *skb, struct stream *stream,
 					struct message *message, __u8 method)
@@ -88,6 +94,8 @@ __noinline int answer_begun(struct __sk_buff *skb)
 		__u64 wait_ns = since(message->began_ns, asked->time_ns);
 
 		__sync_fetch_and_add(&counts->answers[class], 1);
+		if (turned_away(message->status))
+			__sync_fetch_and_add(&counts->answers[ANSWER_DENIED], 1);
 		bucket_add(counts->waits, bucket_of(wait_ns >> WAIT_SHIFT, 1), WAIT_BUCKETS - 1);
 	}
 	client = message->status >= FIRST_ERROR ? client_of(stream) : NULL;

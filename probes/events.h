@@ -312,7 +312,8 @@ enum answer_class {
 	ANSWER_CLIENT_ERROR = 4,
 	ANSWER_SERVER_ERROR = 5,
 	ANSWER_UNREAD = 6, /* HTTP/2's are compressed; or the answer could not be followed */
-	ANSWER_MAX = 8,    /* 7 is not used: a power of two is needed to bound it */
+	ANSWER_DENIED = 7, /* of ANSWER_CLIENT_ERROR, counted there too: 401, 403, 404, 405 */
+	ANSWER_MAX = 8,    /* a power of two is needed to bound it */
 };
 
 enum route_hash {

@@ -90,12 +90,14 @@ ATTACKS: Final = (
     _attack("B11", "tamper", "appends a byte to the model", "T1565.001", least="medium"),
     _attack("B11", "replace-model", "puts another file in its place", "T1565.001", least="medium"),
     _attack("B11", "model-moved", "renames the model away and back", "T1485", "AML.T0029"),
+    _attack("B11", "management-call", "is told to load a model", "T1190", "AML.T0049"),
     _attack("B12", "foreign-shared-memory", "opens another server's shared memory", "T1559"),
     _attack("B12", "listener", "listens on a loopback port", "T1571"),
     _attack("B13", "child-memory", "opens the memory of its own child", "T1055.008"),
     _attack("B14", "runtime-socket", "calls a decoy docker.sock", "T1611", "AML.T0105"),
     _attack("B14", "leave-namespace", "runs unshare in a user namespace", "T1611"),
     _attack("B15", "crashes", "lets three helpers crash", "T1499", "AML.T0029", least="medium"),
+    _attack("B15", "client-sweep", "is asked 300 different things", "AML.T0024", least="medium"),
     _attack("B15", "crash-then-program", "crashes, then runs a new program", "T1499", "T1059"),
 )  # fmt: skip
 
@@ -112,6 +114,7 @@ LOOKALIKES: Final = (
     _likeness("name-service", "addresses the host's own name service"),
     _likeness("reload", "reads the model five times again"),
     _likeness("host-facts", "reads /proc/meminfo and the like, as telemetry does"),
+    _likeness("management-refused", "is told to load a model that it does not have"),
     _likeness("load-peak", "is asked ten times as much for three seconds", outside=True),
     _likeness("idle", "is asked nothing for three seconds", outside=True),
     _likeness("healthcheck", "is asked by a program outside its tree", outside=True),

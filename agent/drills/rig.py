@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import http.client
 import itertools
 import os
 import secrets
@@ -126,6 +127,19 @@ class Rig:
     def predict(self) -> object:
         """Ask for a prediction."""
         return loopback.ask(self.port, "GET", "/predict", {})
+
+    def ask(self, method: str, path: str) -> int:
+        """Ask for anything, as a client; returns the status."""
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=loopback.TIMEOUT_S)
+        try:
+            connection.request(method, path)
+            answer = connection.getresponse()
+            answer.read()
+        except http.client.HTTPException as error:
+            raise OSError(f"no answer from the drills' server: {error}") from error
+        finally:
+            connection.close()
+        return answer.status
 
     def act(self, name: str, sink: int) -> str:
         """Have the server act; returns why that failed, or ""."""

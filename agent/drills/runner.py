@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from agent.drills import loopback
+from agent.drills.asking import ASKING
 from agent.drills.catalogue import Drill
 from agent.drills.errors import NoReportError
 from agent.drills.outside import OUTSIDE
@@ -106,6 +107,8 @@ class Runner:
         try:
             if drill.outside:
                 OUTSIDE[drill.name](self._pid, None if self._rig is None else self._rig.load)
+            elif self._rig is not None and drill.name in ASKING:
+                ASKING[drill.name](self._rig)
             elif self._rig is not None:
                 return self._rig.act(drill.name, port)
         except OSError as error:

@@ -16,6 +16,10 @@ from typing import Final
 from agent.drills.door import Door
 from agent.drills.place import Place
 
+MANAGED: Final = "/v2/repository/models/drill/load"
+UNMANAGED: Final = "/v2/repository/models/nothing/load"
+"""A management call as Triton has it, which does nothing here; and one that is not there."""
+
 _CHUNK_BYTES: Final = 64 << 10
 
 
@@ -27,6 +31,15 @@ class Handler(Door):
         with self.place.model.open("rb") as file:
             total = sum(file.read(_CHUNK_BYTES))
         self.answer(HTTPStatus.OK, {"sum": total})
+
+    def do_POST(self) -> None:  # noqa: N802 - the same
+        """Act, or answer a management call."""
+        if self.path == MANAGED:
+            self.answer(HTTPStatus.OK, {})
+        elif self.path == UNMANAGED:
+            self.answer(HTTPStatus.NOT_FOUND, {})
+        else:
+            super().do_POST()
 
 
 def main() -> None:

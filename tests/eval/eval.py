@@ -24,6 +24,7 @@ ROOT: Final = Path(__file__).parent.parent.parent
 sys.path.insert(0, str(ROOT))
 
 from agent.control import request  # noqa: E402 - found by the path just added
+from agent.drills.asking import ASKING  # noqa: E402
 from agent.drills.catalogue import DRILLS, Drill  # noqa: E402
 from agent.drills.outside import OUTSIDE  # noqa: E402
 from agent.drills.recordings import NORMAL, Recordings  # noqa: E402
@@ -227,7 +228,8 @@ def main() -> None:
     parser.add_argument("--keep", type=Path, default=ROOT / "build" / "eval")
     asked = parser.parse_args()
     kept = asked.again or asked.keep / datetime.now(UTC).strftime("%Y%m%d-%H%M%S")
-    drills = [DRILLS[name] for name in asked.drill or DRILLS]
+    # What the drills' own server is asked, these servers do not answer.
+    drills = [DRILLS[name] for name in asked.drill or DRILLS if name not in ASKING]
     results: dict[str, Any] = {}
     for kind in asked.server or sorted(SERVERS):
         try:

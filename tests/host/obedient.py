@@ -34,6 +34,9 @@ class Obedient(BaseHTTPRequestHandler):
             names["answer"] = {"errno": error.errno}
         self._answer({"answer": names.get("answer")})
 
+    def do_DELETE(self) -> None:
+        self.send_error(404)
+
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - its own name
         """Say nothing."""
 

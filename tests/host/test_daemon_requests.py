@@ -75,6 +75,15 @@ def test_a_management_call_that_was_never_made_is_high(scene: Scene) -> None:
     assert "was asked for POST /v1/load_lora_adapter" in verdict["summary"]
 
 
+def test_one_that_is_turned_away_is_not(scene: Scene) -> None:
+    since_ns = time.monotonic_ns()
+    scene.ask("DELETE", "/models/x")
+    verdict = scene.daemon.told(scene.server.name, "DELETE /models/x", since_ns)
+    (item,) = [n for n in verdict["novel"] if n["item"] == "DELETE /models/x"]
+    assert (item["level"], item["sensitive"]) == ("low", False)
+    assert "turned it away" in item["reason"]
+
+
 def test_a_client_that_asks_for_ever_different_things_is_a_verdict(scene: Scene) -> None:
     since_ns = time.monotonic_ns()
     scene.ask("GET", *(f"/?input={at}" for at in range(250)))

@@ -18,6 +18,7 @@ from probes.loader import OBJECT
 
 HERE: Final = Path(__file__).parent
 IN, OUT = 0, 1
+DENIED, TURNED_AWAY = 7, {401, 403, 404, 405}
 ACK, FIN, RST = 0x10, 0x11, 0x14
 REQUEST = b"GET /a HTTP/1.1\r\nHost: x\r\n\r\n"
 ANSWER = b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello"
@@ -146,6 +147,7 @@ def test_random_connections_are_read_exactly(reader: Reader, seed: int) -> None:
             send(reader, rnd, OUT, b"".join(before + raw for _, before, raw in answers))
             routes.update(route for route, _ in questions)
             classes.update(status // 100 for status, _, _ in answers)
+            classes.update(DENIED for status, _, _ in answers if status in TURNED_AWAY)
             sizes[IN] += sum(len(raw) for _, raw in questions)
             sizes[OUT] += sum(len(raw) for _, _, raw in answers)
         reader.pass_(OUT, b"", FIN)

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from agent.drills import acts, changes, lookalikes
+from agent.drills.asking import ASKING
 from agent.drills.catalogue import ATTACKS, DRILLS, LOOKALIKES, Drill
 from agent.drills.errors import NoReportError
 from agent.drills.outside import OUTSIDE
@@ -32,7 +33,7 @@ def test_every_behaviour_of_the_catalogue_is_drilled() -> None:
 
 def test_every_drill_has_an_act_and_every_act_a_drill() -> None:
     inside = {drill.name for drill in DRILLS.values() if not drill.outside}
-    assert inside == set(acts.ACTS) | set(lookalikes.ACTS)
+    assert inside == set(acts.ACTS) | set(lookalikes.ACTS) | set(ASKING)
     assert set(DRILLS) - inside == set(OUTSIDE)
 
 
