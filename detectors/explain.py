@@ -11,7 +11,8 @@ from detectors.baseline import Baseline
 from detectors.changes import change_of
 from detectors.features import FEATURES
 from detectors.rules.models import is_approval
-from detectors.theft import is_departure
+from detectors.theft import TAKEN, is_departure
+from detectors.theft import phrase as departed
 from detectors.traffic import ERRORS, FLOOD, GROWN_IN, GROWN_OUT, PROBED, REFUSALS, SWEEP
 from detectors.traffic import UNASKED as UNASKED_ANSWERS
 from detectors.unexplained import FETCHED, GPU_UNASKED, KEPT, UNASKED
@@ -191,7 +192,9 @@ def changed(one: NovelItem) -> str:
     if is_approval(one.marks):
         return f"uses {one.item}: {one.other}"
     if one.kind is ItemKind.MODEL and is_departure(one.item):
-        return f"sent {one.item}"
+        return departed(one.item)
+    if TAKEN in one.marks:
+        return f"read {one.other} of {one.item}"
     change = change_of(one.marks)
     if not change:
         return ""

@@ -35,7 +35,7 @@ from detectors.repertoire import folder_of
 from detectors.resources import fit as fit_here
 from detectors.sensitive import sensitivity
 from detectors.settings import JudgeSettings
-from detectors.theft import Departures
+from detectors.theft import Departures, Rereads
 from detectors.unexplained import Unexplained
 from detectors.window import Item, ItemKind, Phase, Window, is_stranger
 
@@ -87,6 +87,7 @@ class Judge:
         unexplained: Work, copies and memory beyond what explains them, and since when.
         drift: Of how unusual its windows are.
         announcing: Whether the next window is to say that the baseline is outdated.
+        rereads: How much of its weights it read again.
         demand: What was asked of it in the last windows.
         unanswered: Grave requests whose answer is not known yet.
     """
@@ -104,6 +105,7 @@ class Judge:
     drift: Drift = field(default_factory=Drift)
     announcing: bool = False
     departures: Departures = field(default_factory=Departures)
+    rereads: Rereads = field(default_factory=Rereads)
     demand: Demand = field(default_factory=Demand)
     unanswered: Unanswered = field(default_factory=Unanswered)
 
@@ -128,7 +130,8 @@ class Judge:
             self.baseline.advance(window, self.settings, self.fit)
             return self._assessment(state, self._level_of(novel, state), novel)
         left = self.departures.look(window, self.baseline.repertoire, self.settings.theft_percent)
-        novel = tuple(sorted((*left, *novel), key=lambda new: (-new.level, new.time_ns)))
+        again = self.rereads.look(window, self.baseline.resources, self.settings.theft_percent)
+        novel = tuple(sorted((*left, *again, *novel), key=lambda new: (-new.level, new.time_ns)))
         assessment = self._scored(window, novel, state)
         if self.baseline.advance(window, self.settings, self.fit) is not state:
             self.evidence = EProcess(self.baseline.bet_stride)

@@ -18,6 +18,7 @@ from detectors.generalise import (
     split_endpoint,
 )
 from detectors.repertoire import Repertoire
+from detectors.theft import TAKEN_MOST
 from detectors.traffic import REASONS, TECHNIQUES
 from detectors.unexplained import GRAVE, LEVELS
 from detectors.unexplained import REASONS as UNEXPLAINED
@@ -45,6 +46,7 @@ _DOOR: Final = ("T1571", "T1205", "AML.T0072")
 
 _REPLACING: Final = frozenset({"renamed-to", "linked-to", "symlinked", "truncated-to"})
 
+_STOLEN: Final = ("T1005", "AML.T0035", "AML.T0037")
 _CHANGED: Final = ("T1565.001", "AML.T0018.000")
 
 COMPUTE_DEVICE: Final = "/dev/nvidia-uvm"
@@ -166,7 +168,9 @@ def _stranger(item: Item, known: Repertoire) -> Verdict:
         return Level.HIGH, "its file, opened from outside to be changed", _CHANGED
     if item.kind is ItemKind.FILE:
         return level, "its shared memory, opened by a program outside it", ("T1559", "AML.T0049")
-    return level, "its weights, opened by a program outside it", ("T1005", "AML.T0035", "AML.T0037")
+    if TAKEN_MOST in item.marks and level is Level.HIGH:
+        level = Level.CRITICAL
+    return level, "its weights, opened by a program outside it", _STOLEN
 
 
 def _gpu_beside(item: Item, level: Level) -> Verdict:

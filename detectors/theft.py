@@ -1,4 +1,4 @@
-"""How much of a workload's weights left on connections that it opened itself to new peers."""
+"""How much of a workload's weights left to new peers, or was read by those who had it already."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ from typing import Final
 
 from detectors.assessment import Level, NovelItem
 from detectors.repertoire import Repertoire
-from detectors.window import Item, ItemKind, Window
+from detectors.resources import ResourceModel
+from detectors.window import Item, ItemKind, Phase, Window
 
 FLOOR_BYTES: Final = 64 << 10
 """Less than this is what a question and its certificates take, however small the weights."""
@@ -18,11 +19,29 @@ MAIN: Final = "main"
 _TECHNIQUES: Final = ("T1041", "AML.T0025", "AML.T0035")
 _ALL: Final = "all its new peers"
 _SENT: Final = "% of its weights to "
+_AGAIN: Final = "% of its weights again"
+
+TAKEN: Final = "taken"
+TAKEN_MOST: Final = "taken-most"
+"""Marks of a model that a stranger has read a part of: more than the first share, than the last."""
+
+_READ: Final = ("read_weights_bytes", "mapped_weights_bytes")
+_OWN: Final = "bytes_out_initiated"
+_USUAL: Final = 2.0
+"""Times the learnt high that a window may read or send: highs are of one window in a hundred."""
+
+_LEFT_SHARE: Final = 0.5
+"""Of what was read again, sent on its own connections: compressed weights are not much smaller."""
 
 
 def is_departure(item: str) -> bool:
     """Tell whether an item is of this module."""
-    return _SENT in item
+    return _SENT in item or item.endswith(_AGAIN)
+
+
+def phrase(item: str) -> str:
+    """Return such an item as what was done."""
+    return f"read {item}" if item.endswith(_AGAIN) else f"sent {item}"
 
 
 @dataclass(slots=True)
@@ -82,3 +101,72 @@ class Departures:
             exe="",
             level=Level.CRITICAL if over[-1] == percents[-1] else Level.HIGH,
         )
+
+
+@dataclass(slots=True)
+class Rereads:
+    """Adds up what a workload in its steady state read of its weights beyond what was learnt.
+
+    By itself that is a reload, and a fact for the record; with about as much sent on connections
+    of its own, to whomever, it is a model that leaves.
+
+    Attributes:
+        read_bytes: Beyond the learnt.
+        sent_bytes: The same, on its own connections, since it began to read.
+    """
+
+    read_bytes: float = 0.0
+    sent_bytes: float = 0.0
+    told: set[tuple[float, Level]] = field(default_factory=set)
+
+    def look(
+        self, window: Window, model: ResourceModel | None, percents: tuple[float, ...]
+    ) -> tuple[NovelItem, ...]:
+        """Return what was passed in this window: one share, the largest.
+
+        Args:
+            window: With the size of what it serves.
+            model: The readings that are ordinary; None: nothing is.
+            percents: Shares of the weights, ascending.
+        """
+        if model is None or not window.weights_bytes or window.phase is not Phase.STEADY:
+            return ()
+        read = sum(_beyond(window, model, name) for name in _READ)
+        self.read_bytes += read
+        if self.read_bytes:
+            self.sent_bytes += _beyond(window, model, _OWN)
+        share = 100.0 * self.read_bytes / window.weights_bytes
+        over = [percent for percent in percents if share >= percent]
+        if not over or self.read_bytes < FLOOR_BYTES:
+            return ()
+        leaves = self.sent_bytes >= max(_LEFT_SHARE * over[-1] / 100.0 * window.weights_bytes, 1)
+        level = Level.LOW
+        if leaves and self.sent_bytes >= FLOOR_BYTES:
+            level = Level.HIGH if over[-1] == percents[-1] else Level.MEDIUM
+        if (over[-1], level) in self.told:
+            return ()
+        self.told |= {(percent, each) for percent in over for each in Level if each <= level}
+        return (self._item(window, over[-1], share, level),)
+
+    def _item(self, window: Window, percent: float, share: float, level: Level) -> NovelItem:
+        return NovelItem(
+            ItemKind.MODEL,
+            f"{percent:g} {_AGAIN}",
+            sensitive=False,
+            count=1,
+            pid=0,
+            role=MAIN,
+            reason=f"{self.read_bytes:,.0f} bytes beyond what it was learned to read, {share:.1f} %"
+            f" of the {window.weights_bytes:,} bytes of its weights, and {self.sent_bytes:,.0f}"
+            " bytes beyond the learned sent on its own connections meanwhile",
+            techniques=("T1005", "AML.T0035") if level < Level.MEDIUM else _TECHNIQUES,
+            time_ns=window.end_ns,
+            exe="",
+            level=level,
+        )
+
+
+def _beyond(window: Window, model: ResourceModel, name: str) -> float:
+    """Return a window's bytes beyond what was learnt of a reading in B/s."""
+    usual = _USUAL * (model.learned_high(name) or 0.0)
+    return max(0.0, window.features.get(name, 0.0) - usual) * window.length_s

@@ -155,7 +155,7 @@ class Models:
     theft_percent: tuple[float, ...] = key(
         (1.0, 10.0),
         checks.ascending(0.001, 1000.0),
-        "of a workload's weights, sent to new peers: a high verdict, at the last one critical",
+        "of a model, sent to new peers or read by a stranger: high, at the last one critical",
     )
     require_approval: bool = key(
         default=False,

@@ -190,6 +190,7 @@ class Daemon:
         every(MARK_S, lambda _: mark_secrets(self.sensor))
         self.operator.load()
         every(TICK_S, self.operator.tick)
+        every(TICK_S, self.router.taken)
         every(TICK_S, self.symbols.tick)
         every(SAVE_S, lambda _: self.save())
         self.loop.signals = {

@@ -7,6 +7,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from agent.daemon.inflight import InFlight
+from agent.daemon.takings import Takings
 from agent.log import log
 from collectors.mounts import Mounts
 from collectors.records import Records
@@ -36,6 +37,7 @@ class Router:
         """Have routed nothing."""
         self._daemon = daemon
         self._mounts = Mounts()
+        self.takings = Takings()
         self.unwatched_exec = False
         self._again: set[tuple[str, str, int, int]] = set()
         ring, run = daemon.sensor.ring, daemon.settings.paths.run
@@ -165,6 +167,14 @@ class Router:
         """Hand on what strangers did before a look at /proc: who they are is known by now."""
         for name, sighting in self._daemon.strangers.ripe(looked_s):
             self._judged(self._daemon.watchers[name], [sighting])
+            self.takings.follow(name, sighting)
+
+    def taken(self, now_ns: int) -> None:
+        """Hand on how much strangers have read of what they opened."""
+        percents = self._daemon.settings.models.theft_percent
+        for name, sighting in self.takings.look(percents, now_ns):
+            if (watcher := self._daemon.watchers.get(name)) is not None:
+                self._judged(watcher, [sighting])
 
     def completed(self, sighting: Sighting) -> None:
         """Hand on what was found out beside the loop."""

@@ -124,6 +124,11 @@ def pack_judge(judge: Judge) -> dict[str, Any]:
         "drift": judge.drift.excess,
         "announcing": judge.announcing,
         "departures": [dict(judge.departures.sent), [list(one) for one in judge.departures.told]],
+        "rereads": [
+            judge.rereads.read_bytes,
+            judge.rereads.sent_bytes,
+            [[percent, int(level)] for percent, level in judge.rereads.told],
+        ],
         "unanswered": [pack_item(item) for item in judge.unanswered.waiting],
         "demand": [_asked(one) for one in judge.demand.windows],
     }
@@ -150,6 +155,9 @@ def restore_memory(judge: Judge, plain: Mapping[str, Any]) -> None:
     since, copied, *latest = plain.get("unexplained", ({}, 0.0))  # absent in older recordings
     judge.unexplained.since_ns, judge.unexplained.copied_bytes = dict(since), copied
     judge.unexplained.latest_ns = dict(*latest)
+    read, sent, told = plain.get("rereads", (0.0, 0.0, ()))
+    judge.rereads.read_bytes, judge.rereads.sent_bytes = read, sent
+    judge.rereads.told = {(percent, Level(level)) for percent, level in told}
     judge.unanswered.waiting = [unpack_item(item) for item in plain.get("unanswered", ())]
     judge.drift.excess = plain.get("drift", 0.0)
     judge.announcing = plain.get("announcing", False)

@@ -105,6 +105,26 @@ def test_a_stranger_that_comes_again_is_told_again(scene: tuple[Daemon, Server])
         time.sleep(1.0)
 
 
+def test_a_stranger_that_reads_much_of_a_model_is_critical(scene: tuple[Daemon, Server]) -> None:
+    daemon, server = scene
+    path = server.home / "model.gguf"
+    script = f"exec 3<{path}; dd bs=4096 count=1 <&3 of=/dev/null status=none; sleep 6"
+    since_ns = time.monotonic_ns()
+    with subprocess.Popen(["/bin/dash", "-c", script]) as reader:
+
+        def told() -> Verdict:
+            for verdict in daemon.verdicts(server.name):
+                mine = [n for n in verdict["novel"] if n["pid"] == reader.pid]
+                if any(n["level"] == "critical" and n["time_ns"] >= since_ns for n in mine):
+                    return verdict
+            return {}
+
+        verdict = wait_for(told)
+        reader.kill()
+    assert f"read 50 % (4,096 of 8,192 bytes) of {path}" in verdict["summary"]
+    assert daemon.live(server.name) == []
+
+
 def test_a_stranger_at_shared_memory_is_high(scene: tuple[Daemon, Server]) -> None:
     daemon, server = scene
     shared = Path("/dev/shm") / daemon.at.name

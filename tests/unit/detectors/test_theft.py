@@ -7,7 +7,7 @@ import pytest
 from detectors.assessment import Assessment, Level
 from detectors.baseline import Baseline
 from detectors.judge import Judge
-from detectors.window import ItemKind, Upload, Window
+from detectors.window import ItemKind, Phase, Upload, Window
 from tests.unit.detectors.factory import SETTINGS, guarding_judge, item, window
 
 WEIGHTS = 100 << 20
@@ -72,3 +72,33 @@ def test_a_question_s_worth_and_weights_unknown_say_nothing(sent: int, weights_b
 def test_while_learning_nothing_is_told() -> None:
     judge = Judge(SETTINGS, Baseline("embedder"))
     assert told(judge.observe(sending(1, (NEW, WEIGHTS)))) == []
+
+
+def reread(judge: Judge, at: int, read: int = 0, sent: int = 0) -> Assessment:
+    readings = {"read_weights_bytes": float(read), "bytes_out_initiated": float(sent)}
+    made = window(at)
+    readings = {**made.features, **readings}
+    return judge.observe(replace(made, features=readings, weights_bytes=WEIGHTS))
+
+
+def test_weights_read_again_are_a_fact_for_the_record() -> None:
+    judge = guarding_judge()
+    found = reread(judge, 100, read=50 << 20)
+    assert found.level is Level.LOW
+    assert "read 10 % of its weights again" in found.summary
+    assert not reread(judge, 101, read=50 << 20).novel
+
+
+def test_weights_read_again_and_sent_are_a_model_that_leaves() -> None:
+    """To peers that were learnt, so slowly that no window stands out by itself."""
+    judge = guarding_judge()
+    reread(judge, 100, read=20 << 20)
+    levels = [reread(judge, at, sent=700 << 10).level for at in range(101, 120)]
+    assert max(levels) is Level.HIGH
+    assert levels[-1] < Level.MEDIUM  # told once
+
+
+def test_weights_read_while_it_starts_are_nothing() -> None:
+    judge = guarding_judge()
+    made = window(100, phase=Phase.STARTUP, read_weights_bytes=float(90 << 20))
+    assert not judge.observe(replace(made, weights_bytes=WEIGHTS)).novel
