@@ -34,7 +34,7 @@ BPF_UNTYPED := probes/inferward-untyped.bpf.o
 UNTYPED_PARTS := $(BPF_PARTS:build/bpf/file_classes.o=build/bpf/file_classes.untyped.o)
 C_FILES := $(filter-out probes/vmlinux.h,$(wildcard probes/*.c probes/*.h))
 
-.PHONY: help setup demo-setup bench-setup vm-setup build test lint format demo bench soak drills eval prior vm-test install \
+.PHONY: help setup demo-setup bench-setup vm-setup build test lint format demo bench soak drills gpu-test eval prior vm-test install \
 	uninstall lock clean
 
 help: ## this list
@@ -102,6 +102,10 @@ soak: build ## an hour at a hundred times the usual events (SECONDS=600: shorter
 
 drills: build ## every drill on a live server: about ten minutes
 	$(PYTHON) -m pytest tests/drills
+
+gpu-test: build ## what is seen of a GPU: over a driver built here, and on this host's where it has one
+	$(PYTHON) -m pytest -rs -s tests/unit/collectors/gpu tests/host/test_gpu_hardware.py \
+		tests/host/test_probes_cuda.py tests/host/test_cuda_real.py tests/host/test_daemon_gpu.py
 
 # Parts of it: EVAL="--server onnx --seconds 120 --drill shell"; EVAL="--from DIR": the page again.
 eval: build demo-setup ## the judgement on real servers: drills, an hour of ordinary load each

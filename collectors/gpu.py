@@ -2,25 +2,22 @@
 
 NVML is a library the driver brings; it can lie or be replaced, so the two accounts are compared.
 Its calls may block for seconds in the driver: open and read from a worker thread, one at a time.
-Sources: NVIDIA's NVML API reference; device numbers as `/proc/devices` lists them.
+Source: NVIDIA's NVML API reference.
 """
 
 from __future__ import annotations
 
 import importlib
-import os
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from enum import StrEnum
 from types import ModuleType
 from typing import Any, TypeVar
 
-from collectors import procfs
+from collectors.gpu_errors import XidEvents
+from collectors.gpu_holders import GpuHolder, holders
 from collectors.processes import ProcessTable
 from collectors.procfs import ReadCounts
-
-NVIDIA_CTL_MINOR = 255
-NVIDIA_MODESET_MINOR = 254
 
 Answer = TypeVar("Answer")
 
@@ -53,20 +50,8 @@ class GpuDevice:
     percent: float | None  # of the last sample period in which a kernel ran, 1/6 s to 1 s
     mig: bool | None  # split into instances; utilisation is then not told
     processes: tuple[GpuProcess, ...] | None
-
-
-@dataclass(frozen=True, slots=True)
-class GpuHolder:
-    """A process that has NVIDIA device files open."""
-
-    pid: int
-    devices: tuple[str, ...]  # "nvidia0", "nvidiactl", "nvidia-uvm"
-
-    @property
-    def computes(self) -> bool:
-        """Whether it holds what a CUDA context needs: a GPU and the memory device."""
-        gpu = any(name.removeprefix("nvidia").isdigit() for name in self.devices)
-        return gpu and "nvidia-uvm" in self.devices
+    ecc_errors: int | None = None  # not corrected, since the driver was loaded
+    xids: tuple[int, ...] = ()  # errors since the last look, by NVIDIA's numbers
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,6 +111,7 @@ class GpuReader:
     words: str
     counts: ReadCounts = field(default_factory=ReadCounts)
     _nvml: ModuleType | None = None
+    _xids: XidEvents | None = None
 
     @classmethod
     def open(cls) -> GpuReader:
@@ -147,7 +133,11 @@ class GpuReader:
             return GpuReading(self.state, self.words, holders=found)
         try:
             count = self._nvml.nvmlDeviceGetCount()
-            devices = tuple(self._device(self._nvml, index) for index in range(count))
+            self._xids = self._xids or XidEvents(self._nvml, count)
+            xids = self._xids.take()
+            devices = tuple(
+                self._device(self._nvml, index, xids.get(index, ())) for index in range(count)
+            )
         except self._nvml.NVMLError as error:
             self.counts.failed += 1
             state, words = _why(self._nvml, error)
@@ -161,21 +151,24 @@ class GpuReader:
         nvml, self._nvml = self._nvml, None
         if nvml is None:
             return
+        if self._xids is not None:
+            self._xids.close()
         self.state, self.words = GpuState.ABSENT, "The reader was closed."
         try:
             nvml.nvmlShutdown()
         except nvml.NVMLError:
             self.counts.failed += 1
 
-    def _device(self, nvml: ModuleType, index: int) -> GpuDevice:
+    def _device(self, nvml: ModuleType, index: int, xids: tuple[int, ...]) -> GpuDevice:
         handle = nvml.nvmlDeviceGetHandleByIndex(index)
         memory = self._ask(nvml, nvml.nvmlDeviceGetMemoryInfo, handle)
         rates = self._ask(nvml, nvml.nvmlDeviceGetUtilizationRates, handle)
         mig = self._ask(nvml, nvml.nvmlDeviceGetMigMode, handle)
-        # Drivers before 510 know only the older call.
-        listed = self._ask(nvml, nvml.nvmlDeviceGetComputeRunningProcesses_v3, handle)
-        if listed is None:
-            listed = self._ask(nvml, nvml.nvmlDeviceGetComputeRunningProcesses_v2, handle)
+        listed = self._listed(nvml, handle)
+        if mig is not None and mig[0]:
+            for instance in self._instances(nvml, handle):
+                listed = [*(listed or ()), *(self._listed(nvml, instance) or ())]
+        uncorrected = nvml.NVML_MEMORY_ERROR_TYPE_UNCORRECTED, nvml.NVML_VOLATILE_ECC
         return GpuDevice(
             index,
             str(self._ask(nvml, nvml.nvmlDeviceGetUUID, handle) or ""),
@@ -187,7 +180,28 @@ class GpuReader:
             None
             if listed is None
             else tuple(GpuProcess(item.pid, item.usedGpuMemory) for item in listed),
+            self._ask(nvml, lambda h: nvml.nvmlDeviceGetTotalEccErrors(h, *uncorrected), handle),
+            xids,
         )
+
+    def _listed(self, nvml: ModuleType, handle: object) -> list[Any] | None:
+        """The processes of a GPU or of an instance; drivers before 510 know only the older call."""
+        listed = self._ask(nvml, nvml.nvmlDeviceGetComputeRunningProcesses_v3, handle)
+        if listed is None:
+            listed = self._ask(nvml, nvml.nvmlDeviceGetComputeRunningProcesses_v2, handle)
+        return None if listed is None else list(listed)
+
+    def _instances(self, nvml: ModuleType, handle: object) -> list[object]:
+        """The instances that a GPU is split into (MIG); their processes are listed there alone."""
+        found = []
+        for at in range(self._ask(nvml, nvml.nvmlDeviceGetMaxMigDeviceCount, handle) or 0):
+            try:
+                found.append(nvml.nvmlDeviceGetMigDeviceHandleByIndex(handle, at))
+            except nvml.NVMLError_NotFound:
+                continue  # a place without an instance
+            except nvml.NVMLError:
+                self.counts.failed += 1
+        return found
 
     def _ask(
         self, nvml: ModuleType, question: Callable[[Any], Answer], handle: object
@@ -210,54 +224,6 @@ def _why(nvml: ModuleType, error: Exception) -> tuple[GpuState, str]:
     if isinstance(error, nvml.NVMLError_DriverNotLoaded):
         return GpuState.ABSENT, "The NVIDIA kernel driver is not loaded."
     return GpuState.FAILED, f"NVML does not answer: {error}."
-
-
-def holders(table: ProcessTable) -> tuple[GpuHolder, ...]:
-    """Return the processes with NVIDIA devices open, by pid.
-
-    Found by device number, so that a node of another name is seen too. Costs one look at each
-    descriptor of each process, and nothing on a host without the driver.
-    """
-    majors = _majors(table)
-    if not majors:
-        return ()
-    found: list[GpuHolder] = []
-    for process in table:
-        names: set[str] = set()
-        for file in process.open_files:
-            # Sockets, pipes and anonymous inodes have no slash and are no devices.
-            if file.target.startswith("/") and (
-                name := _device_name(process.pid, file.fd, majors, table)
-            ):
-                names.add(name)
-        if names:
-            found.append(GpuHolder(process.pid, tuple(sorted(names))))
-    return tuple(found)
-
-
-def _majors(table: ProcessTable) -> dict[int, str]:
-    """Return the character devices of the driver by major number, as the kernel registered them."""
-    path = f"{table.source.root}/devices"
-    data = procfs.text(procfs.read(path, procfs.SMALL_LIMIT, table.counts) or b"")
-    pairs = (line.split() for line in data.partition("Block devices")[0].splitlines())
-    return {
-        int(pair[0]): pair[1]
-        for pair in pairs
-        if len(pair) == 2 and pair[1].startswith("nvidia")  # noqa: PLR2004 (number and name)
-    }
-
-
-def _device_name(pid: int, fd: int, majors: dict[int, str], table: ProcessTable) -> str:
-    try:
-        number = os.stat(f"{table.source.root}/{pid}/fd/{fd}").st_rdev  # noqa: PTH116 (hot)
-    except OSError as error:
-        table.counts.note(error)
-        return ""
-    name = majors.get(os.major(number), "") if number else ""
-    if name not in {"nvidia", "nvidia-frontend"}:
-        return name
-    special = {NVIDIA_CTL_MINOR: "nvidiactl", NVIDIA_MODESET_MINOR: "nvidia-modeset"}
-    return special.get(os.minor(number), f"nvidia{os.minor(number)}")
 
 
 def _compare(

@@ -45,6 +45,8 @@ _DEEDS: Final = {
     "nvml-unlisted": "holds a GPU and is not in the driver's list",
     "nvml-unheld": "is in the driver's list and holds no GPU",
     "load ": "loaded GPU code: ",
+    "xid ": "was on a GPU that reported the error Xid ",
+    "ecc-errors": "was on a GPU whose memory had errors that could not be corrected",
     "namespace ": "entered a namespace of its own: ",
     "set-name ": "took the name ",
     "kill ": "sent ",

@@ -83,6 +83,12 @@ def _unexplained(item: Item) -> Verdict:
 def _gpu(item: Item, _known: Repertoire) -> Verdict:
     if item.item in UNEXPLAINED:
         return _unexplained(item)
+    if item.item.startswith("xid ") or item.item == "ecc-errors":
+        return (
+            Level.MEDIUM,
+            "an error of its GPU, as the driver numbers them",
+            ("T1499", "AML.T0029"),
+        )
     if item.item.startswith("nvml-"):
         words = "the driver's list of processes and the open device files disagree, as when one is"
         return Level.HIGH, f"{words} forged", ("T1014", "T1496.001")

@@ -54,6 +54,8 @@ class Devices:
                     "memory_used_bytes": device.memory_used_bytes,
                     "memory_total_bytes": device.memory_total_bytes,
                     "percent": device.percent,
+                    "mig": device.mig,
+                    "ecc_errors": device.ecc_errors,
                     "processes": None if device.processes is None else len(device.processes),
                 }
                 for device in last.devices

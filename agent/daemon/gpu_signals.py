@@ -1,4 +1,4 @@
-"""What the looks at GPUs tell beside readings: who else computes there, and who hides from NVML."""
+"""What the looks at GPUs tell beside readings: who else computes there, who hides, what fails."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Final
@@ -26,6 +26,8 @@ class GpuSignals:
     def __init__(self) -> None:
         """Know of nobody."""
         self._looks: dict[tuple[str, int], int] = {}
+        self._ecc: dict[int, int | None] = {}
+        self._told: GpuReading | None = None
 
     def look(
         self, reading: GpuReading | None, workloads: Iterable[Found], members: Members, now_ns: int
@@ -38,12 +40,14 @@ class GpuSignals:
             members: Of them.
             now_ns: CLOCK_MONOTONIC.
         """
-        if reading is None:
-            return
+        if reading is None or reading is self._told:
+            return  # a driver that hangs gives the same answer again
+        self._told = reading
         watched = {pid: found for found in workloads for pid in found.pids}
         holders = {holder.pid for holder in reading.holders if holder.computes}
         users = {found.name: found for pid in holders if (found := watched.get(pid)) is not None}
         outside = [("outside", pid) for pid in holders - watched.keys()] if users else []
+        yield from self._failures(reading, watched, members, now_ns)
         hidden = [(one.kind, one.pid) for one in reading.mismatches if one.pid in watched]
         self._looks = {what: self._looks.get(what, 0) + 1 for what in (*outside, *hidden)}
         for (kind, pid), looks in self._looks.items():
@@ -54,6 +58,26 @@ class GpuSignals:
                 member = members.get(pid, (watched[pid].id, 0))
                 item = _MISMATCHES[kind]
                 yield watched[pid].name, _sighting("gpu", item, pid, member, now_ns)
+
+    def _failures(
+        self,
+        reading: GpuReading,
+        watched: Mapping[int, Found],
+        members: Members,
+        now_ns: int,
+    ) -> Iterator[tuple[str, Sighting]]:
+        """Errors of a GPU, to whoever is on it."""
+        for device in reading.devices:
+            before = self._ecc.get(device.index, device.ecc_errors)
+            more = (device.ecc_errors or 0) - (before or 0)
+            self._ecc[device.index] = device.ecc_errors
+            items = [f"xid {number}" for number in dict.fromkeys(device.xids)]
+            items += ["ecc-errors"] if more > 0 else []
+            on_it = {one.pid for one in device.processes or ()} & watched.keys()
+            for name, pid in {watched[pid].name: pid for pid in on_it}.items():
+                for item in items:
+                    member = members.get(pid, (watched[pid].id, 0))
+                    yield name, _sighting("gpu", item, pid, member, now_ns)
 
 
 def _sighting(kind: str, item: str, pid: int, member: tuple[int, int], now_ns: int) -> Sighting:

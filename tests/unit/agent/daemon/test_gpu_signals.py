@@ -2,7 +2,8 @@
 
 from agent.daemon.gpu_signals import GpuSignals
 from agent.daemon.registry import Found
-from collectors.gpu import GpuHolder, GpuMismatch, GpuReading, GpuState
+from collectors.gpu import GpuDevice, GpuMismatch, GpuProcess, GpuReading, GpuState
+from collectors.gpu_holders import GpuHolder
 
 SERVER = Found("embedder", "vllm", 7, pids=frozenset({100, 101}))
 IDLE = Found("other", "vllm", 8, pids=frozenset({500}))
@@ -47,3 +48,33 @@ def test_who_is_not_listed_is_told_when_two_looks_agree() -> None:
 
 def test_without_a_reading_nothing_is_told() -> None:
     assert list(GpuSignals().look(None, [SERVER], {}, 1)) == []
+
+
+def device(ecc: int | None, *xids: int) -> GpuDevice:
+    on_it = (GpuProcess(101, None), GpuProcess(100, None), GpuProcess(999, None))
+    return GpuDevice(0, "", "", None, None, None, None, on_it, ecc, xids)
+
+
+def failures(signals: GpuSignals, ecc: int | None, *xids: int) -> list[tuple[str, str]]:
+    reading = GpuReading(GpuState.READY, "", (device(ecc, *xids),))
+    return [(name, one.item) for name, one in signals.look(reading, [SERVER, IDLE], {}, 1)]
+
+
+def test_errors_of_a_gpu_are_told_to_the_workload_on_it() -> None:
+    assert failures(GpuSignals(), None, 79, 31, 79) == [
+        ("embedder", "xid 79"),
+        ("embedder", "xid 31"),
+    ]
+
+
+def test_memory_errors_are_told_when_there_are_more() -> None:
+    signals = GpuSignals()
+    assert failures(signals, 5) == []
+    assert failures(signals, 5) == []
+    assert failures(signals, 6) == [("embedder", "ecc-errors")]
+
+
+def test_the_same_answer_twice_is_told_once() -> None:
+    signals, reading = GpuSignals(), GpuReading(GpuState.READY, "", (device(None, 79),))
+    assert len(list(signals.look(reading, [SERVER], {}, 1))) == 1
+    assert list(signals.look(reading, [SERVER], {}, 2)) == []

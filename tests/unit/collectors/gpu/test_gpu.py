@@ -13,7 +13,8 @@ from typing import Any
 
 import pytest
 
-from collectors.gpu import GpuState, holders
+from collectors.gpu import GpuState
+from collectors.gpu_holders import holders
 
 # The `host` fixture lives in the conftest above, which is no module to import from.
 Host = Any
@@ -73,8 +74,24 @@ def test_readings_are_those_of_the_driver(readings: dict[str, Any]) -> None:
     ]
     assert (first["mig"], second["mig"]) == (False, True)
     assert second["percent"] is None
-    assert second["processes"] == []
     assert reading["failed"] == 0
+
+
+def test_processes_of_an_instance_are_the_gpus(readings: dict[str, Any]) -> None:
+    _, second = readings["well"]["devices"]
+    assert second["processes"] == [{"pid": 400, "memory_bytes": 1299709}]
+
+
+def test_errors_are_told_by_their_numbers_and_memory_that_was_not_corrected(
+    readings: dict[str, Any],
+) -> None:
+    first, second = readings["well"]["devices"]
+    assert (first["xids"], second["xids"]) == ([79, 31], [])
+    assert (first["ecc_errors"], second["ecc_errors"]) == (5, None)
+
+
+def test_a_driver_without_events_tells_no_errors(readings: dict[str, Any]) -> None:
+    assert [device["xids"] for device in readings["old"]["devices"]] == [[], []]
 
 
 def test_a_workload_gets_the_memory_of_its_own_processes(readings: dict[str, Any]) -> None:
@@ -144,6 +161,7 @@ def test_disagreement_of_driver_and_kernel_is_a_fact(host: Host, driver: Path) -
     assert reading["mismatches"] == [
         {"pid": 300, "kind": "unlisted"},
         {"pid": 200, "kind": "unheld"},
+        {"pid": 400, "kind": "unheld"},
     ]
 
 
