@@ -45,6 +45,7 @@ _DEEDS: Final = {
     "nvml-unlisted": "holds a GPU and is not in the driver's list",
     "nvml-unheld": "is in the driver's list and holds no GPU",
     "load ": "loaded GPU code: ",
+    "driver ": "maps a GPU driver's library that was replaced: ",
     "xid ": "was on a GPU that reported the error Xid ",
     "ecc-errors": "was on a GPU whose memory had errors that could not be corrected",
     "namespace ": "entered a namespace of its own: ",

@@ -80,23 +80,37 @@ def _unexplained(item: Item) -> Verdict:
     )
 
 
+_MINED: Final = ("T1496.001", "AML.T0048.000")
+_GPU: Final[tuple[tuple[str, Verdict], ...]] = (
+    ("xid ", (Level.MEDIUM, "an error of its GPU, told by the driver", ("T1499", "AML.T0029"))),
+    ("ecc-", (Level.MEDIUM, "an error of its GPU, told by the driver", ("T1499", "AML.T0029"))),
+    (
+        "driver ",
+        (
+            Level.HIGH,
+            "the GPU driver's library was replaced, and with it what a GPU is said to do",
+            ("T1574", "T1014"),
+        ),
+    ),
+    (
+        "nvml-",
+        (
+            Level.HIGH,
+            "NVML's list of processes and the open device files disagree, as when one is forged",
+            ("T1014", "T1496.001"),
+        ),
+    ),
+    ("share ", (Level.MEDIUM, "GPU memory that processes share by a handle", ("T1559",))),
+    ("load ", (Level.MEDIUM, "GPU code it never loaded", _MINED)),
+    ("", (Level.MEDIUM, "a use of the GPU it never made", _MINED)),
+)
+"""By how the item begins; the first that fits."""
+
+
 def _gpu(item: Item, _known: Repertoire) -> Verdict:
     if item.item in UNEXPLAINED:
         return _unexplained(item)
-    if item.item.startswith("xid ") or item.item == "ecc-errors":
-        return (
-            Level.MEDIUM,
-            "an error of its GPU, as the driver numbers them",
-            ("T1499", "AML.T0029"),
-        )
-    if item.item.startswith("nvml-"):
-        words = "the driver's list of processes and the open device files disagree, as when one is"
-        return Level.HIGH, f"{words} forged", ("T1014", "T1496.001")
-    if item.item.startswith("share "):
-        return Level.MEDIUM, "GPU memory that processes share by a handle", ("T1559",)
-    if item.item.startswith("load "):
-        return Level.MEDIUM, "GPU code it never loaded", ("T1496.001", "AML.T0048.000")
-    return Level.MEDIUM, "a use of the GPU it never made", ("T1496.001", "AML.T0048.000")
+    return next(verdict for prefix, verdict in _GPU if item.item.startswith(prefix))
 
 
 def _probe(item: Item, _known: Repertoire) -> Verdict:

@@ -5,9 +5,11 @@ place of code, in each process that maps it), letting go, and hashing GPU code.
 """
 
 import os
+import time
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -16,6 +18,7 @@ from collectors import cuda, elf
 from collectors.counters import Counts
 from collectors.cuda import File
 from collectors.elf import ElfError
+from collectors.installed import NO_PACKAGE, Installed, installed
 from collectors.sightings import Sighting
 from probes.cuda import BY_NAME, CudaProbes, asked_for
 from probes.errors import ProbeError
@@ -46,6 +49,7 @@ class _Library:
     places: set[int] = field(default_factory=set)
     links: list[Link] = field(default_factory=list)
     unused_looks: int = 0
+    origin: Installed = NO_PACKAGE
 
 
 class Cuda:
@@ -73,6 +77,7 @@ class Cuda:
         self._refused: dict[File, str] = {}
         self._users: frozenset[int] = frozenset()
         self._held: Mapping[int, int] = {}
+        self._owners: dict[int, int] = {}
         self._waiting = 0
         self._looking = False
         self._counters = {n: i for n, i in schema.enum("counter").items() if n in _RATES}
@@ -85,6 +90,7 @@ class Cuda:
             users: Watched processes that map a library of the driver, by workload.
         """
         self._users = frozenset(users)
+        self._owners = {pid: number for number, mine in users.items() for pid in mine}
         pids = [pid for mine in users.values() for pid in mine]
         if (pids or self._libraries) and not self._looking:
             self._looking = True
@@ -94,6 +100,7 @@ class Cuda:
         """Whether it is handed on later, if at all: its rest is found out beside the loop."""
         if sighting.kind == "library" and cuda.DRIVER.match(sighting.item.rpartition("/")[2]):
             self._users |= {sighting.workload}
+            self._owners[sighting.pid] = sighting.workload
             self._worker.submit(self._attend, [sighting.pid])
         if sighting.kind != "gpu" or not sighting.frames:
             return False
@@ -119,7 +126,8 @@ class Cuda:
         libraries = dict(self._libraries)
         return {
             "libraries": [
-                {"path": one.path, "functions": len(one.places)} for one in libraries.values()
+                {"path": one.path, "functions": len(one.places), "origin": one.origin.words}
+                for one in libraries.values()
             ],
             "refused": sorted(set(self._refused.values())),
         }
@@ -168,7 +176,16 @@ class Cuda:
             os.close(fd)
             return
         self._libraries[file] = library
+        library.origin = installed(fd, path)
+        if library.origin.changed:
+            self._post(partial(self._deliver, self._replaced(pid, library)))
         log.info("cuda.attached", path=path, functions=len(library.places))
+
+    def _replaced(self, pid: int, library: _Library) -> Sighting:
+        """A driver's library that is not its package's, as a deed of the workload that maps it."""
+        item = f"driver {library.path} is {library.origin.words}"
+        number = self._owners.get(pid, 0)
+        return Sighting("gpu", item, number, 0, time.monotonic_ns(), pid, 0, 0, 0, 0, "")
 
     def _refuse(self, file: File, words: str) -> None:
         self._refused[file] = words

@@ -132,7 +132,10 @@ class Status:
 def _cuda(daemon: Daemon) -> str:
     """Which libraries are probed, in words."""
     told = daemon.cuda.status()
-    words = [f"{one['path']} ({one['functions']} functions)" for one in told["libraries"]]
+    words = [
+        f"{one['path']} ({one['functions']} functions, {one['origin']})"
+        for one in told["libraries"]
+    ]
     return "; ".join([*words, *told["refused"]]) or "no watched process maps a driver's library"
 
 

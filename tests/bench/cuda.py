@@ -53,4 +53,4 @@ def fastest(program: Program, deed: str, calls: int) -> float:
 
 def attached(rig: Rig) -> bool:
     """Whether the agent is attached to the library."""
-    return bool(" functions)" in rig.agent.status()["gpu"]["driver calls"])
+    return bool(" functions, " in rig.agent.status()["gpu"]["driver calls"])

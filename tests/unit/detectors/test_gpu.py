@@ -149,3 +149,24 @@ def test_what_an_older_agent_learnt_of_two_readings_is_still_read() -> None:
     assert score is not None
     assert score > 1
     assert np.isnan(restored.idle[2:]).all()
+
+
+@pytest.mark.parametrize(
+    ("what", "level", "words"),
+    [
+        ("nvml-unlisted", Level.HIGH, "holds a GPU and is not in the driver's list"),
+        ("nvml-unheld", Level.HIGH, "is in the driver's list and holds no GPU"),
+        ("xid 79", Level.MEDIUM, "reported the error Xid 79"),
+        ("ecc-errors", Level.MEDIUM, "errors that could not be corrected"),
+        (
+            "driver /usr/lib/libcuda.so.1 is not as libcuda1 installed it",
+            Level.HIGH,
+            "maps a GPU driver's library that was replaced: /usr/lib/libcuda.so.1 is not as",
+        ),
+    ],
+)
+def test_what_a_look_at_the_gpu_tells_is_said_in_words(what: str, level: Level, words: str) -> None:
+    found = learnt().assess_items([item("gpu", what, at_s=100)])
+    assert found is not None
+    assert found.level is level
+    assert words in found.summary
