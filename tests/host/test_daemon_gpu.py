@@ -36,7 +36,7 @@ answer = gpu.cuModuleLoadData(ctypes.byref(ctypes.c_void_p()), b"//known" + byte
 """
 LOAD = """
 import __main__
-code = b"\\x7fELF" + bytes(range(256)) * 8
+code = __main__.code = b"\\x7fELF" + bytes(range(256)) * 8  # read a moment after the call
 answer = __main__.gpu.cuModuleLoadData(ctypes.byref(ctypes.c_void_p()), code)
 """
 STEAL = """
