@@ -189,9 +189,8 @@ class Daemon:
         mark_secrets(self.sensor)
         every(MARK_S, lambda _: mark_secrets(self.sensor))
         self.operator.load()
-        every(TICK_S, self.operator.tick)
-        every(TICK_S, self.router.taken)
-        every(TICK_S, self.symbols.tick)
+        for tick in (self.operator.tick, self.symbols.tick, self.router.taken):
+            every(TICK_S, tick)
         every(SAVE_S, lambda _: self.save())
         self.loop.signals = {
             signal.SIGTERM: self.loop.stop,
