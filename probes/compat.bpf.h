@@ -13,6 +13,8 @@
  * - From 5.12 (kernel commit bc235cdb423a) until 6.2 a look-up in task storage fails while a
  *   preempted one is under way on this CPU: whoever must not miss a member asks the list by
  *   process, too (guard.bpf.c).
+ * - From 6.16, and in stable kernels since July 2025 (kernel commit ba677dbe77af), a uprobe asks
+ *   for CAP_SYS_ADMIN, which the unit does not hold: cuda.py says so.
  * - bpf_rdonly_cast(), from 6.2, is used by file_classes.bpf.c; without it: UNTYPED_READS, there.
  */
 #ifndef INFERWARD_COMPAT_BPF_H

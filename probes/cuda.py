@@ -7,6 +7,7 @@ What is counted lies in pinned maps and goes on with the next daemon.
 
 from __future__ import annotations
 
+import errno
 import os
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,6 +27,9 @@ NAMES: Final = "gpu_names"
 _SHARED: Final = frozenset(
     {"tasks", "totals", "losses", "seen", "submitted", "ring", "modes", "contained"}
 )
+LACKING: Final = "this kernel asks for CAP_SYS_ADMIN, which the agent does not hold"
+"""From 6.16, and in stable kernels since July 2025, for any uprobe (kernel commit ba677dbe77af)."""
+
 _ANSWERED: Final = frozenset({"GPU_ALLOCATE", "GPU_LOOKUP"})
 _HASH_BASIS: Final = 0xCBF29CE484222325
 _HASH_PRIME: Final = 0x100000001B3
@@ -208,18 +212,27 @@ class CudaProbes:
             function: What it does.
 
         Raises:
-            ProbeError: the kernel refuses: no code is there, or privileges are short.
+            ProbeError: the kernel refuses: no code is there, or a right is short, by name.
         """
         path = f"/proc/self/fd/{file}"
         cookie = self._acts[function.act] | function.argument << 8 | function.detail << 16
         if function.act not in _ANSWERED:
-            return [self._object.attach_uprobe("cuda_called", path, offset, cookie)]
-        answered = self._object.attach_uprobe("cuda_answered", path, offset)
+            return [self._attached("cuda_called", path, offset, cookie)]
+        answered = self._attached("cuda_answered", path, offset)
         try:
-            return [answered, self._object.attach_uprobe("cuda_asked", path, offset, cookie)]
+            return [answered, self._attached("cuda_asked", path, offset, cookie)]
         except ProbeError:
             answered.close()
             raise
+
+    def _attached(self, program: str, path: str, offset: int, cookie: int = 0) -> libbpf.Link:
+        try:
+            return self._object.attach_uprobe(program, path, offset, cookie)
+        except ProbeError as error:
+            if error.number != errno.EACCES:
+                raise
+            act, number = "attach to a function", error.number
+            raise ProbeError(act, LACKING, number=number, details=error.details) from error
 
     def held_bytes(self) -> dict[int, int]:
         """GPU memory that is allocated and not freed, by workload; drops what ended processes had.

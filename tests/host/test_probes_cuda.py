@@ -2,7 +2,9 @@
 
 import hashlib
 import os
+import re
 import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -10,13 +12,30 @@ from pathlib import Path
 import pytest
 
 from collectors import cuda, elf
-from probes.cuda import BY_NAME, CudaProbes, Function, asked_for
+from probes.cuda import BY_NAME, LACKING, CudaProbes, Function, asked_for
 from probes.libbpf import Link
 from tests.host import drivers
 from tests.host.conftest import PINS
 from tests.host.eyes import Eyes, Gated, Seen
 
+ROOT = Path(__file__).parents[2]
 PREFIX_BYTES = 1024
+ATTACHES = """
+import sys
+from pathlib import Path
+from probes import cuda, libbpf, loader
+from probes.errors import ProbeError
+from probes.schema import Schema
+pins = Path(sys.argv[1])
+pins.mkdir(exist_ok=True)
+probes = cuda.CudaProbes(pins, Schema(libbpf.btf_bytes(loader.OBJECT)))
+with open(sys.argv[2], "rb") as driver:
+    try:
+        probes.attach(driver.fileno(), int(sys.argv[3]), cuda.BY_NAME["cuLaunchKernel"])
+        print("attached")
+    except ProbeError as error:
+        print(error)
+"""
 CODE = b"\x7fELF\x02\x01" + bytes(34) + (4000).to_bytes(8, "little") + bytes(10)
 CODE += (64).to_bytes(2, "little") + (2).to_bytes(2, "little") + bytes(2)
 CODE = (CODE + bytes(range(256)) * 16)[:4128]  # two section headers at 4000: 4128 bytes in all
@@ -177,3 +196,22 @@ def test_who_is_not_watched_is_not_counted(run: Run, eyes: Eyes) -> None:
     finally:
         run.release()
         os.close(run.fd)
+
+
+@pytest.mark.parametrize("more", ["", ",+sys_admin"])
+def test_the_units_rights_attach_or_the_right_that_is_short_is_named(
+    programs: tuple[Path, Path], own_pins: Path, more: str
+) -> None:
+    unit = (ROOT / "packaging/systemd/inferward.service").read_text()
+    held = re.findall(r"^CapabilityBoundingSet=(.*)", unit, re.MULTILINE)[0].split()
+    rights = ",".join(["-all", *("+" + one.removeprefix("CAP_").lower() for one in held)]) + more
+    with programs[0].open("rb") as driver:
+        place = elf.functions(driver.fileno(), BY_NAME)["cuLaunchKernel"]
+    said = subprocess.run(
+        [
+            "setpriv", "--bounding-set", rights, "--no-new-privs",
+            sys.executable, "-c", ATTACHES, own_pins, programs[0], str(place),
+        ],
+        cwd=ROOT, text=True, check=True, capture_output=True,
+    ).stdout.strip()  # fmt: skip
+    assert said == "attached" or (not more and said.endswith(LACKING))
