@@ -98,6 +98,18 @@ class Changes:
                 path = directory(path) + "*"
             yield self._sighting(records[at], normal(path), "", int(count))
 
+    def crowd(self, key: np.void, crowd: np.void, item: str, count: int) -> Sighting | None:
+        """Changes of one directory that were not told one by one; None for what links hold."""
+        mark = self._marks.get(int(key["access"]))
+        if mark is None:
+            return None
+        base = self._reader.base(crowd) | {"time_ns": int(crowd["latest_ns"])}
+        flags = int(crowd["hdr"]["flags"])
+        marks = base.pop("marks") | {mark} | self._told(mark, int(crowd["detail"]))
+        marks |= {"given"} if flags & self._given else set()
+        marks = of_directory(marks) if flags & self._directory else marks
+        return Sighting("write", normal(item), **base, marks=marks, count=count)
+
     def _sighting(self, record: np.void, item: str, other: str, count: int = 1) -> Sighting:
         operation, detail = int(record["operation"]), int(record["detail"])
         mark = self._marks[operation]

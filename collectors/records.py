@@ -101,6 +101,19 @@ class Records:
         sightings = _with_arguments(sightings, arguments, self._environment)
         return sorted(sightings, key=lambda sighting: sighting.time_ns)
 
+    def crowd(self, key: np.void, crowd: np.void, count: int) -> Sighting | None:
+        """What so many records that were not made would have told; None for ordinary ends."""
+        path = self.reader.path(crowd)
+        item = path if int(key["grave"]) else directory(path) + "*"
+        if int(key["kind"]) == self._change_kind:
+            return self._changes.crowd(key, crowd, item, count)
+        if int(key["kind"]) != self._file_kind:
+            return None
+        kind = "write" if int(crowd["hdr"]["flags"]) & self._write else "file"
+        dev, ino, generation = _number(crowd)
+        more = {"inode": (dev, ino), "generation": generation, "time_ns": int(crowd["latest_ns"])}
+        return self._make(kind, item, crowd, count=count, **more)
+
     def _read(self, batch: Batch, kind: int) -> Iterator[Sighting]:
         struct, read = self._readers[kind]
         return (read(record) for record in batch.of(kind, struct))

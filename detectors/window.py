@@ -189,6 +189,7 @@ class Window:
         uploads: The peers it sent most to, most first; not all.
         weights_bytes: Size of the weights that it opened or mapped; 0: none known.
         traffic: What was asked of it; None if nothing was.
+        summarised: Things beyond its pace: counted in items that stand for many, `DIRECTORY/*`.
     """
 
     workload: str
@@ -202,6 +203,7 @@ class Window:
     uploads: tuple[Upload, ...] = ()
     weights_bytes: int = 0
     traffic: Traffic | None = None
+    summarised: int = 0
 
     @property
     def end_ns(self) -> int:

@@ -7,6 +7,7 @@
  * the directory that it is relative to. Neither links nor `..` in it are followed here.
  */
 #include "changes.bpf.h"
+#include "paces.bpf.h"
 
 #define PATH_WORDS (PATH_BYTES / 8)
 #define HASH_FACTOR 0x9e3779b97f4a7c15ULL /* 2^64 over the golden ratio */
@@ -126,27 +127,107 @@ static __always_inline __u64 path_hash(struct task_struct *task, const char *pat
 	return hash;
 }
 
+/* The same of the directory: all before the last slash. */
+static __always_inline __u64 folder_hash(struct task_struct *task, const char *path)
+{
+	__u64 secret = (__u64)BPF_CORE_READ(task, fs, root.mnt) * HASH_FACTOR;
+	__u64 hash = (__u64)BPF_CORE_READ(task, fs, root.dentry);
+	__u64 folder = hash;
+
+	for (int i = 0; i < PATH_BYTES; i++) {
+		if (path[i] == '/')
+			folder = hash;
+		hash = (hash ^ path[i]) * (secret | 1);
+		hash ^= hash >> 32;
+	}
+	return folder;
+}
+
+/* What no storm of other changes may hide. The name is this CPU's walk. */
+static __always_inline __u32 change_is_grave(__u32 operation)
+{
+	__u32 class = suffix_class();
+
+	switch (operation) {
+	case CHANGE_RENAME_FROM:
+	case CHANGE_RENAME_TO:
+	case CHANGE_LINK:
+	case CHANGE_LINK_FROM:
+	case CHANGE_SYMLINK_TARGET:
+	case CHANGE_UNLINK:
+	case CHANGE_MKDIR:
+	case CHANGE_RMDIR:
+	case CHANGE_TRUNCATE:
+	case CHANGE_TIMES:
+		return class == FILE_SECRET || class == FILE_CODE || class == FILE_WEIGHTS ||
+		       class == FILE_CONFIG;
+	}
+	return 1;
+}
+
+static __always_inline void name_key_fill(struct seen_key *key, struct task_struct *task,
+					  struct task_state *state, struct change *change,
+					  __u32 which)
+{
+	key->workload = state->workload;
+	key->role = state->role;
+	key->kind = EVENT_CHANGE;
+	key->access = change->names[which & 1].operation;
+	key->first = path_hash(task, change->path);
+}
+
 static __noinline int name_is_new(struct task_struct *task, struct task_state *state,
 				  struct change *change, __u32 which)
 {
+	struct seen_key key = {};
+
+	if (change->path_flags & FLAG_UNREADABLE)
+		loss_count(state->workload, LOSS_READ_FAULT);
+	name_key_fill(&key, task, state, change, which);
+	change->grave |= change_is_grave(key.access);
+	return !seen_before(&key);
+}
+
+/* Counts a name in its directory's crowd. Returns 1 if it is to be told all the same. */
+static __noinline int name_joins(struct task_struct *task, struct task_state *state,
+				 struct change *change, __u32 which)
+{
+	__u64 now_ns = bpf_ktime_get_ns();
 	struct seen_key key = {
 		.workload = state->workload,
 		.role = state->role,
 		.kind = EVENT_CHANGE,
 		.access = change->names[which & 1].operation,
 	};
+	struct crowd_draft *draft = crowd_begin(&key, change->grave);
+	struct crowd *crowd;
 
-	if (change->path_flags & FLAG_UNREADABLE)
-		loss_count(state->workload, LOSS_READ_FAULT);
-	key.first = path_hash(task, change->path);
-	return seen_first(&key);
+	if (!draft)
+		return 1;
+	draft->key.place = folder_hash(task, change->path);
+	crowd = crowd_found(draft);
+	if (!crowd) {
+		crowd = crowd_clear(draft, task);
+		crowd->hdr.flags = change->flags | change->path_flags;
+		crowd->detail = change->detail;
+		__builtin_memcpy(crowd->path, change->path, PATH_BYTES);
+		crowd = crowd_made(draft);
+	}
+	if (crowd && !change->joined && place_allows(crowd, state->workload, now_ns))
+		return 1;
+	crowd_joined(crowd, state->workload, now_ns);
+	change->joined = 1;
+	return 0;
 }
 
 static __noinline void name_tell(struct task_struct *task, struct task_state *state,
 				 struct change *change, __u32 which)
 {
 	struct change_event *event;
+	struct seen_key key = {};
 
+	name_key_fill(&key, task, state, change, which);
+	seen_first(&key); /* of two names one may be known: both are told */
 	event = record_reserve(state->workload);
 	if (!event)
 		return;
@@ -157,12 +238,30 @@ static __noinline void name_tell(struct task_struct *task, struct task_state *st
 	event->ino = change->ino;
 	event->dev = change->dev;
 	event->generation = change->generation;
-	event->operation = change->names[which & 1].operation;
+	event->operation = key.access;
 	event->detail = change->detail;
-	event->hash = path_hash(task, change->path);
+	event->hash = key.first;
 	__builtin_memcpy(event->path, change->path, PATH_BYTES);
 	path_tell(change->path_flags); /* the walk is still this name's */
 	record_submit(&event->hdr, 0);
+}
+
+/* Whether the change is to be told, whose last name is this CPU's; else its names are counted. */
+static __always_inline int change_is_due(struct task_struct *task, struct task_state *state,
+					 struct change *change)
+{
+	__u32 last = change->names[1].operation != 0;
+
+	change->joined = 0;
+	if (pace_allows(state->workload, change->grave ? PACE_GRAVE : PACE_CHANGES,
+			change->time_ns) ||
+	    name_joins(task, state, change, last))
+		return 1;
+	if (last) {
+		change_path(0);
+		name_joins(task, state, change, 0);
+	}
+	return 0;
 }
 
 __noinline int change_tell(void)
@@ -176,12 +275,15 @@ __noinline int change_tell(void)
 		return 0;
 	total_add(state->workload, COUNT_CHANGES, 1);
 	change->time_ns = bpf_ktime_get_ns();
+	change->grave = 0;
 	for (__u32 i = 0; i < 2 && change->names[i].operation; i++) {
 		change_path(i);
 		fresh |= name_is_new(task, state, change, i);
 	}
+	if (!fresh || !change_is_due(task, state, change))
+		return 0;
 	/* Both, or neither: half a rename says little. */
-	for (__u32 i = 0; fresh && i < 2 && change->names[i].operation; i++) {
+	for (__u32 i = 0; i < 2 && change->names[i].operation; i++) {
 		change_path(i);
 		name_tell(task, state, change, i);
 	}

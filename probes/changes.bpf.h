@@ -26,6 +26,8 @@ struct change {
 	__u32 detail;
 	__u32 flags; /* event_flag: FLAG_RING where the names lie in the kernel's memory */
 	__u32 path_flags;
+	__u32 grave;  /* has an allowance of its own */
+	__u32 joined; /* one of its names is counted: the other is, too */
 	char path[PATH_BYTES];
 	char given[GIVEN_BYTES];
 };

@@ -41,6 +41,10 @@ enum limit {
 	GPU_PREFIX_BYTES = 1024,
 	GPU_NAME_BYTES = 40,    /* of a function of the GPU driver's library */
 	STACKS_PER_SECOND = 64, /* of one workload: a storm of new files is no storm of stacks */
+	PACE_BURST = 4096,      /* records at once: a quarter of the ring, and PLACES beside them */
+	PACE_PER_SECOND = 128,  /* and what it may go on with */
+	PLACE_TOLD = 16,        /* of one directory, told in spite of a storm elsewhere */
+	PLACE_SECONDS = 60,     /* in so long */
 };
 
 enum event_kind {
@@ -229,7 +233,22 @@ enum loss_reason {
 	LOSS_STACK = 9,          /* a stack could not be read */
 	LOSS_ROUTES_FULL = 10,   /* a request could not be counted by its route or its client */
 	LOSS_GPU = 11,           /* an allocation or an argument of the GPU driver's library */
-	LOSS_MAX = 12,
+	LOSS_CROWDS_FULL = 12,   /* beyond the pace, and not even counted by where it was */
+	LOSS_MAX = 13,
+};
+
+/* What has an allowance of its own, per workload: nothing can be hidden behind a storm of another.
+ * What exceeds it is no record, and is counted in its crowd.
+ */
+enum pace {
+	PACE_FILES = 0,
+	PACE_CHANGES = 1,
+	PACE_ENDS = 2,   /* of processes, of their own accord */
+	PACE_FAULTS = 3, /* of processes, by a signal */
+	PACE_GRAVE = 4,  /* secrets, devices, and changes to code, weights, settings and rights */
+	PACE_PLACES = 5, /* what is seen of a directory in spite of a storm */
+	PACE_PEERS = 6,
+	PACE_MAX = 7,
 };
 
 /* What a function of the GPU driver's library does; the lowest byte of an attachment's cookie. */
@@ -286,7 +305,8 @@ enum counter {
 	COUNT_GPU_FREED_BYTES = 32,
 	COUNT_GPU_CONTEXTS = 33,
 	COUNT_GPU_MODULES = 34,
-	COUNT_MAX = 35,
+	COUNT_SUMMARISED = 35, /* records that were not made, and are counted in their crowd */
+	COUNT_MAX = 36,
 };
 
 enum http_method {
@@ -658,6 +678,29 @@ struct seen_key {
 	__u8 access; /* read, write, create; or direction */
 };
 
+struct crowd_key {   /* what records that were not made have in common */
+	__u64 place; /* the directory's inode, or a hash of its path; the peer's network */
+	__u32 dev;   /* the directory's */
+	__u32 workload;
+	__u16 role;
+	__u8 kind;   /* event_kind */
+	__u8 access; /* as in seen_key */
+	__u32 grave;
+};
+
+struct crowd {
+	struct event_header hdr; /* of the first */
+	__u64 count;             /* not told one by one */
+	__u64 latest_ns;
+	__u64 placed_ns; /* since when `placed` of its directory were told in spite of a storm */
+	__u64 ino;
+	__u32 placed;
+	__u32 dev;
+	__u32 generation;
+	__u32 detail;          /* a change's */
+	char path[PATH_BYTES]; /* of the first */
+};
+
 struct containment {    /* per workload id; the only thing response writes in the kernel */
 	__u64 until_ns; /* CLOCK_MONOTONIC; 0: no end */
 	__u32 level;
@@ -891,6 +934,7 @@ RECORD_SIZE(struct reflex_event);
 _Static_assert(sizeof(struct event_header) == 72, "header");
 _Static_assert(sizeof(struct seen_key) == 32, "seen_key");
 _Static_assert(sizeof(struct gram_key) == 16, "gram_key");
+_Static_assert(sizeof(struct crowd_key) == 24, "crowd_key");
 #endif
 
 #endif

@@ -6,12 +6,12 @@
  * read is the kernel's struct file. Linux 5.11 or later (task storage).
  */
 #include "compat.bpf.h"
-#include "path.bpf.h"
+#include "paces.bpf.h"
 #include "reflex.bpf.h"
 #include "subjects.bpf.h"
 
 #define FMODE_READ_BIT 0x1
-#define FMODE_WRITE_BIT 0x2
+#define S_IFCHR_TYPE 0020000
 
 static __always_inline __u16 access_flags(struct file *file)
 {
@@ -38,7 +38,53 @@ static __always_inline void file_key_fill(struct seen_key *key, struct task_stat
 	key->kind = EVENT_FILE;
 }
 
-/* Returns 1 if it is told. */
+/* What no storm of other files may hide. Its path is this CPU's walk. */
+static __always_inline __u32 file_is_grave(struct file *file, __u32 flags)
+{
+	__u32 type = BPF_CORE_READ(file, f_inode, i_mode) & S_IFMT_MASK;
+	__u32 class = suffix_class();
+
+	if (type == S_IFCHR_TYPE || type == S_IFBLK_TYPE || class == FILE_SECRET)
+		return 1;
+	if ((flags & FLAG_WRITE) &&
+	    (class == FILE_CODE || class == FILE_WEIGHTS || class == FILE_CONFIG))
+		return 1;
+	return file_sensitive(file);
+}
+
+/* Whether it is to be told; what is not is counted in its directory's crowd. */
+static __noinline int file_is_due(struct task_struct *task, struct seen_key *key, struct file *file,
+				  __u32 flags)
+{
+	struct dentry *directory = BPF_CORE_READ(file, f_path.dentry, d_parent);
+	__u32 grave = file_is_grave(file, flags);
+	__u64 now_ns = bpf_ktime_get_ns();
+	struct crowd_draft *draft;
+	struct crowd *crowd;
+
+	if (pace_allows(key->workload, grave ? PACE_GRAVE : PACE_FILES, now_ns))
+		return 1;
+	draft = crowd_begin(key, grave);
+	if (!draft)
+		return 1;
+	draft->key.place = BPF_CORE_READ(directory, d_inode, i_ino);
+	draft->key.dev = key->dev;
+	crowd = crowd_found(draft);
+	if (!crowd) {
+		crowd = crowd_clear(draft, task);
+		crowd->hdr.flags = path_take(crowd->path, flags);
+		crowd->ino = key->first;
+		crowd->dev = key->dev;
+		crowd->generation = key->generation;
+		crowd = crowd_made(draft);
+	}
+	if (crowd && place_allows(crowd, key->workload, now_ns))
+		return 1;
+	crowd_joined(crowd, key->workload, now_ns);
+	return 0;
+}
+
+/* Returns 1 if it is told. Its path is this CPU's walk. */
 static __always_inline int file_submit(struct task_struct *task, struct seen_key *key,
 				       struct file *file, __u16 flags, __u32 call)
 {
@@ -55,9 +101,21 @@ static __always_inline int file_submit(struct task_struct *task, struct seen_key
 	event->size = BPF_CORE_READ(inode, i_size);
 	event->mode = BPF_CORE_READ(inode, i_mode);
 	event->open_flags = BPF_CORE_READ(file, f_flags);
-	event->hdr.flags = flags | path_write(event->path, file);
+	event->hdr.flags = path_take(event->path, flags);
+	path_tell(event->hdr.flags);
 	record_submit(&event->hdr, 0);
 	return 1;
+}
+
+/* The first of its key, in this access: told, or counted. Returns 1 if it is told. */
+static __always_inline int file_first(struct task_struct *task, struct seen_key *key,
+				      struct file *file, __u16 flags, __u32 call)
+{
+	if (seen_before(key))
+		return 0;
+	flags |= path_build((__u64)file);
+	return file_is_due(task, key, file, flags) && seen_first(key) &&
+	       file_submit(task, key, file, flags, call);
 }
 
 /* Each returns 0; global functions, so that the verifier checks them by themselves. */
@@ -82,7 +140,7 @@ __noinline int file_opened(__u32 fd, __u32 call)
 	flags = access_flags(file);
 	file_key_fill(&key, state, BPF_CORE_READ(file, f_inode));
 	key.access = flags & (FLAG_READ | FLAG_WRITE | FLAG_CREATED);
-	if (seen_first(&key) && file_submit(task, &key, file, flags, call))
+	if (file_first(task, &key, file, flags, call))
 		state->due = EVENT_FILE;
 	if (reflex_of(state->workload, REFLEX_SECRET))
 		reflex_file((__u64)file, state->workload, state->role, REFLEX_SECRET, 1);
@@ -106,8 +164,7 @@ __noinline int directory_listed(__u32 fd, __u32 call)
 	}
 	file_key_fill(&key, state, BPF_CORE_READ(file, f_inode));
 	key.access = FLAG_READ;
-	if (seen_first(&key))
-		file_submit(task, &key, file, FLAG_DIRECTORY | FLAG_READ, call);
+	file_first(task, &key, file, FLAG_DIRECTORY | FLAG_READ, call);
 	return 0;
 }
 

@@ -9,8 +9,6 @@
 
 #include "path.bpf.h"
 
-#define TEXT_END (PATH_SPAN - 1) /* path_build writes up to here */
-#define SUFFIX_SPAN 13           /* the longest suffix, "safetensors", its dot and one more */
 #define HEAD_BYTES 16
 #define LARGE_BYTES (64LL << 20)
 #define HEX_SHA1 40 /* the hub's small blobs: git's own ids */
@@ -33,23 +31,6 @@ static __always_inline int is_blob(struct path_walk *walk, __u32 length)
 	__u32 at = TEXT_END - length - (sizeof("/blobs/") - 1);
 
 	return walk->offset <= at && BEGINS(&walk->text[at], "/blobs/");
-}
-
-/* 1: there is one, and `suffix` holds it. */
-static __always_inline int suffix_read(struct path_walk *walk, struct file_suffix *suffix)
-{
-	for (__u32 i = 1; i <= SUFFIX_SPAN; i++) {
-		char c = walk->text[TEXT_END - i];
-
-		if (TEXT_END - i < walk->offset || c == '/')
-			return 0;
-		if (c == '.')
-			return 1;
-		if (c >= 'A' && c <= 'Z')
-			c += 'a' - 'A';
-		suffix->text[SUFFIX_BYTES - i] = c;
-	}
-	return 0;
 }
 
 static __always_inline __u32 class_by_place(struct path_walk *walk, struct file *file, int suffixed)

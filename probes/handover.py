@@ -52,6 +52,8 @@ _REBUILT: Final = {
     "streams": "requests under way on open connections",
     "routes": "requests by route",
     "clients": "requests by client",
+    "crowds": "records counted by directory, and not told yet,",
+    "paces": "the allowances of workloads",
 }
 _MS: Final = 1_000_000
 _CGROUP_SECTION: Final = "cgroup"

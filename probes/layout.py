@@ -114,7 +114,7 @@ def of_object(opened: libbpf.Object, name: str, types: Schema) -> Layout:
 def _layout(name: str, numbers: tuple[int, ...], ids: tuple[int, int], types: Schema) -> Layout:
     key, value = (types.form(number) for number in ids)
     columns = tuple(item for enum in TABLES.get(name, ()) for item in _constants(types, enum))
-    if name in {"ring", "seen"}:  # a kind of record is part of what they hold
+    if name in {"ring", "seen", "crowds"}:  # a kind of record is part of what they hold
         columns = tuple(_constants(types, "event_kind"))
     if name == "ring":
         events = types.structs(_EVENTS, types.limit("RECORD_BYTES"))

@@ -46,6 +46,8 @@ MAPS: Final = (
     "routes",
     "clients",
     "submitted",
+    "paces",
+    "crowds",
     "contained",
     "budgets",
     "spent",

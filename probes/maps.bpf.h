@@ -139,6 +139,22 @@ struct {
 	__type(value, struct client_counts);
 } clients __weak SEC(".maps");
 
+/* Up to when each allowance is spent, CLOCK_MONOTONIC; row by row: one workload's lie together. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, MAX_WORKLOADS *PACE_MAX);
+	__type(key, __u32);
+	__type(value, __u64);
+} paces __weak SEC(".maps");
+
+/* What exceeded its allowance, by where it was. Who reads it takes out those that stand still. */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 4096);
+	__type(key, struct crowd_key);
+	__type(value, struct crowd);
+} crowds __weak SEC(".maps");
+
 /* Records submitted, by kind: what the ring's reader must have received. */
 struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);

@@ -5,7 +5,9 @@
 
 #include "record.bpf.h"
 
-#define PATH_SPAN 256 /* a power of two: the verifier bounds offsets by masks */
+#define PATH_SPAN 256            /* a power of two: the verifier bounds offsets by masks */
+#define TEXT_END (PATH_SPAN - 1) /* path_build writes up to here */
+#define SUFFIX_SPAN 13           /* the longest suffix, "safetensors", its dot and one more */
 
 struct path_walk {
 	struct dentry *dentry;
@@ -80,6 +82,23 @@ static __always_inline __u16 path_write(char *out, struct file *file)
 
 	path_tell(flags);
 	return flags;
+}
+
+/* 1: there is one, and `suffix` holds it. */
+static __always_inline int suffix_read(struct path_walk *walk, struct file_suffix *suffix)
+{
+	for (__u32 i = 1; i <= SUFFIX_SPAN; i++) {
+		char c = walk->text[TEXT_END - i];
+
+		if (TEXT_END - i < walk->offset || c == '/')
+			return 0;
+		if (c == '.')
+			return 1;
+		if (c >= 'A' && c <= 'Z')
+			c += 'a' - 'A';
+		suffix->text[SUFFIX_BYTES - i] = c;
+	}
+	return 0;
 }
 
 /* The open file behind a descriptor of the running task, or NULL. Plain loads where the verifier

@@ -7,7 +7,7 @@
  */
 #include "compat.bpf.h"
 #include "grams.bpf.h"
-#include "path.bpf.h"
+#include "paces.bpf.h"
 #include "reflex.bpf.h"
 #include "rights.bpf.h"
 #include "signals.bpf.h"
@@ -15,7 +15,6 @@
 
 #define CLONE_VM_BIT 0x00000100
 #define CLONE_THREAD_BIT 0x00010000
-#define S_IFMT_MASK 0170000
 #define S_IFSOCK_TYPE 0140000
 #define EXIT_CALL 60
 #define SIGNAL_MASK 0x7f
@@ -178,6 +177,30 @@ int BPF_PROG(on_exec, struct task_struct *task, pid_t old_pid, struct linux_binp
 	return 0;
 }
 
+/* Whether an end is to be told; of its own accord, or by a signal. */
+static __always_inline int end_is_due(struct task_struct *task, struct task_state *state,
+				      __u32 signal)
+{
+	struct seen_key key = {
+		.workload = state->workload, .role = state->role, .kind = EVENT_EXIT};
+	__u64 now_ns = bpf_ktime_get_ns();
+	struct crowd_draft *draft;
+	struct crowd *crowd;
+
+	if (pace_allows(state->workload, signal ? PACE_FAULTS : PACE_ENDS, now_ns))
+		return 1;
+	draft = crowd_begin(&key, signal);
+	if (!draft)
+		return 1;
+	crowd = crowd_found(draft);
+	if (!crowd) {
+		crowd_clear(draft, task);
+		crowd = crowd_made(draft);
+	}
+	crowd_joined(crowd, state->workload, now_ns);
+	return 0;
+}
+
 SEC("tp_btf/sched_process_exit")
 int BPF_PROG(on_exit, struct task_struct *task)
 {
@@ -203,6 +226,8 @@ int BPF_PROG(on_exit, struct task_struct *task)
 	if (status & CORE_BIT)
 		total_add(state->workload, COUNT_CORE_DUMPS, 1);
 
+	if (!end_is_due(task, state, signal))
+		return 0;
 	event = record_reserve(state->workload);
 	if (!event)
 		return 0;

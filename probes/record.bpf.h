@@ -84,6 +84,11 @@ static __always_inline void record_submit(struct event_header *header, int urgen
 	bpf_ringbuf_submit(header, flags);
 }
 
+static __always_inline int seen_before(const struct seen_key *key)
+{
+	return bpf_map_lookup_elem(&seen, key) != NULL;
+}
+
 /* True the first time a workload's role shows this key. */
 static __always_inline int seen_first(struct seen_key *key)
 {

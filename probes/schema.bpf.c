@@ -36,6 +36,7 @@ struct schema {
 	enum reflex_act reflex_act;
 	enum reflex_grant reflex_grant;
 	enum reflex_outcome reflex_outcome;
+	enum pace pace;
 	struct exec_event exec_event;
 	struct args_event args_event;
 	struct head_event head_event;
@@ -63,6 +64,8 @@ struct schema {
 	struct member member;
 	struct gram_key gram_key;
 	struct seen_key seen_key;
+	struct crowd_key crowd_key;
+	struct crowd crowd;
 	struct containment containment;
 	struct reflex reflex;
 	struct reflex_count reflex_count;

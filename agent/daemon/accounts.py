@@ -17,7 +17,7 @@ _CALL_MASK: Final = 511  # GRAM_BITS of a word: its newest call, plus one
 _EXIT: Final = 60 + 1  # is no call that returns: counted in sequences alone
 _OF_RECORDS: Final = ("taken_by_another", stages.UNEXPLAINED, "rejected", "failed", "not_judged")
 _OF_ITEMS: Final = ("of_no_workload", "not_judged", "strangers")
-_OWN_STAGE: Final = frozenset({"ring_full", "grams_full", "routes_full"})
+_OWN_STAGE: Final = frozenset({"ring_full", "crowds_full", "grams_full", "routes_full"})
 _SETTLE_LOOKS: Final = 16
 
 
@@ -31,6 +31,8 @@ class Accounts:
         lost: Sightings and records, by reason, as the loop lost them.
         judged: Windows, of those that were due.
         late: Windows that were longer than half as much again as planned.
+        summarised: Records beyond a workload's pace, as they were not made.
+        crowded: Of those, by the latest reading.
     """
 
     def __init__(self, daemon: Daemon) -> None:
@@ -43,6 +45,7 @@ class Accounts:
         self.longest_s = 0.0
         self.calls = self.in_sequences = 0
         self.requests = self.by_route = 0
+        self.summarised = self.crowded = 0
         self._first = True
         # What another reader took while no daemon ran came in, too, and is lost.
         before = daemon.sensor.before
@@ -56,8 +59,11 @@ class Accounts:
         self.calls += int(counts.totals[:, calls].sum())
         returned = (counts.grams["word"] & _CALL_MASK) != _EXIT
         self.in_sequences += int(counts.grams["count"][returned].sum())
+        counter = self._daemon.sensor.schema.enum("counter")
+        self.crowded = int(counts.totals[:, counter["COUNT_SUMMARISED"]].sum())
+        self.summarised += self.crowded
         if not self._first:  # the first reading holds what was asked while no agent ran
-            asked = self._daemon.sensor.schema.enum("counter")["COUNT_REQUESTS"]
+            asked = counter["COUNT_REQUESTS"]
             self.requests += int(counts.totals[:, asked].sum())
             self.by_route += sum(one.total("requests") for one in counts.traffic.values())
         self._first = False
@@ -86,9 +92,15 @@ class Accounts:
 
     def _stages(self) -> list[Stage]:
         losses, daemon = self._daemon.health.kernel_losses, self._daemon
+        crowds = daemon.router.crowds
         marks = {r: n for r, n in losses.items() if r not in _OWN_STAGE}
         found = [
-            stages.kernel(daemon.health.submitted.total(), losses["ring_full"]),
+            stages.kernel(
+                daemon.health.submitted.total(),
+                self.summarised,
+                {name: losses[name] for name in ("ring_full", "crowds_full")},
+            ),
+            stages.crowds(self.summarised, crowds.told, crowds.waiting),
             stages.calls(self.calls, self.in_sequences, losses["grams_full"]),
             stages.requests(self.requests, self.by_route, losses["routes_full"]),
             stages.marks(marks),

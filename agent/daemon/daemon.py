@@ -411,6 +411,7 @@ class Daemon:
         length_s = (now_ns - self._window_start_ns) / 1e9
         self.accounts.count(counts, length_s, self.settings.window.length_s)
         self.selftest.count(counts, self.sensor.schema)
+        self.router.tell_crowds(now_ns)
         common = self.accounts.since_last()
         for name, watcher in self.watchers.items():
             found = self.registry.workloads.get(name)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final
 from agent.daemon.inflight import InFlight
 from agent.daemon.takings import Takings
 from agent.log import log
+from collectors.crowds import Crowds
 from collectors.mounts import Mounts
 from collectors.records import Records
 from probes.errors import ProbeError
@@ -31,6 +32,7 @@ class Router:
 
     Attributes:
         unwatched_exec: A program that nobody watches was started: it may be a server.
+        crowds: What was beyond a workload's pace.
     """
 
     def __init__(self, daemon: Daemon) -> None:
@@ -38,6 +40,7 @@ class Router:
         self._daemon = daemon
         self._mounts = Mounts()
         self.takings = Takings()
+        self.crowds = Crowds(daemon.sensor, daemon.records)
         self.unwatched_exec = False
         self._again: set[tuple[str, str, int, int]] = set()
         ring, run = daemon.sensor.ring, daemon.settings.paths.run
@@ -63,6 +66,11 @@ class Router:
             self._again = set()
         self.route(sightings)
         self._in_flight.add(batch.raw)
+
+    def tell_crowds(self, now_ns: int) -> None:
+        """Hand on what the latest reading of the counters says was not told one by one."""
+        if self._daemon.accounts.crowded or self.crowds.due:
+            self.route(self.crowds.read(now_ns))
 
     def _take_in_flight(self, left: InFlight) -> None:
         """Records that a daemon before had read and not judged; what it told already stays told."""

@@ -20,6 +20,7 @@ class Stage:
         came: In; None where nobody can know.
         went: On to the next stage; None where nobody can know.
         lost: By reason; a reason that did not occur may be absent.
+        summarised: Counted by where it was, and not handed on one by one.
         pending: Waits; None where nobody can know.
         more: Facts beside the account, such as how much of what went on went where.
     """
@@ -30,13 +31,15 @@ class Stage:
     lost: Mapping[str, int]
     pending: int | None = 0
     more: Mapping[str, int | float] = field(default_factory=dict)
+    summarised: int = 0
 
     @property
     def balance(self) -> int | None:
         """What came in and is neither gone on, lost nor waiting; None where nobody can know."""
         if self.came is None or self.went is None or self.pending is None:
             return None
-        return self.came - self.went - sum(self.lost.values()) - self.pending
+        gone = self.went + sum(self.lost.values()) + self.summarised
+        return self.came - gone - self.pending
 
     def told(self) -> dict[str, Any]:
         """Plain values; what does not add up is a loss with that reason."""
@@ -49,13 +52,27 @@ class Stage:
             "out": self.went,
             "lost": lost,
             "pending": self.pending,
+            **({"summarised": self.summarised} if self.summarised else {}),
             **self.more,
         }
 
 
-def kernel(submitted: int, ring_full: int) -> Stage:
-    """Records: made by the probes, handed to the ring."""
-    return Stage("kernel", submitted + ring_full, submitted, {"ring_full": ring_full})
+def kernel(submitted: int, summarised: int, lost: Mapping[str, int]) -> Stage:
+    """Records: due by what the probes saw; handed to the ring, or beyond a workload's pace."""
+    came = submitted + summarised + sum(lost.values())
+    return Stage("kernel", came, submitted, lost, summarised=summarised)
+
+
+def crowds(summarised: int, told: int, waiting: int) -> Stage:
+    """Records that were not made: counted, and counted again by where they were.
+
+    Args:
+        summarised: By the kernel's counter; read first.
+        told: By crowd. What a daemon before had told may be among them.
+        waiting: In crowds that are not told yet.
+    """
+    went = min(told, summarised)
+    return Stage("crowds", summarised, went, {}, min(summarised - went, waiting))
 
 
 def calls(counted: int, in_sequences: int, grams_full: int) -> Stage:

@@ -87,9 +87,12 @@ class Status:
 
     def _sensors(self) -> dict[str, dict[str, int]]:
         """What each kind of record told. What found no room in the ring had no kind yet."""
-        health = self._daemon.health
+        health, by_kind = self._daemon.health, self._daemon.router.crowds.by_kind
         rows = {
-            name: {"events": sum(health.submitted[self._kinds[kind]] for kind in kinds)}
+            name: {
+                "events": sum(health.submitted[self._kinds[kind]] for kind in kinds),
+                "summarised": sum(by_kind[self._kinds[kind]] for kind in kinds),
+            }
             for name, kinds in _SENSORS.items()
         }
         read, losses = self._daemon.accounts.read, health.kernel_losses
@@ -122,6 +125,7 @@ class Status:
             if up_s > _MONTH_S / 30
             else None,
             "loss": watcher.lost,
+            "summarised": watcher.summarised,
             "contained": watcher.held(),
             "reflex": self._daemon.reflexes.status(watcher),
             "last_verdict": watcher.last,

@@ -76,6 +76,7 @@ def verdict(
             "length_s": window.length_s,
             "lost": window.lost,
             "losses": dict(context.losses),
+            "summarised": window.summarised,
         },
         "features": [_feature(share) for share in assessment.features],
         "novel": [_novel(item) for item in assessment.novel],

@@ -78,6 +78,7 @@ class Watcher:
     stacks: Catcher
     counts: Counter[str] = field(default_factory=Counter)
     lost: int = 0
+    summarised: int = 0
     memory: MemoryReader = field(default_factory=MemoryReader)
     cgroup: OwnCgroup = field(default_factory=OwnCgroup)
     images: Images = field(default_factory=Images)
@@ -239,6 +240,7 @@ class Watcher:
         """Judge a finished window and tell what is worth telling."""
         self.items, self.readings = [], window.features
         self.lost += window.lost
+        self.summarised += window.summarised
         self.tap.window(self, window)
         assessment = self.judge.observe(window)
         decision = self._consider(assessment, window.lost)

@@ -63,6 +63,7 @@ class Windows:
             name: classes[of] * directions["FILE_DIRECTION_MAX"] + directions[how]
             for (of, how), name in _FILE_RATES.items()
         }
+        self._summarised = schema.enum("counter")["COUNT_SUMMARISED"]
         self._reasons = {
             name.removeprefix("LOSS_").lower(): i
             for name, i in schema.enum("loss_reason").items()
@@ -105,6 +106,7 @@ class Windows:
             items=tuple(items),
             uploads=tuple(Upload(*astuple(one)) for one in counts.uploads.get(found.id, ())),
             traffic=self._asked.traffic(counts, found.id, length_s),
+            summarised=int(counts.totals[found.id, self._summarised]),
         )
 
     def _grams(self, mine: "np.ndarray[tuple[int], np.dtype[np.void]]", role: int) -> Grams:

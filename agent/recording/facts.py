@@ -53,6 +53,7 @@ def pack_window(window: Window) -> Plain:
         [list(astuple(upload)) for upload in window.uploads],
         window.weights_bytes,
         _asked(window.traffic),
+        window.summarised,
     ]
 
 
@@ -87,6 +88,7 @@ def unpack_window(plain: Plain) -> Window:
         ),  # absent in older ones, as what follows
         next(iter(plain[9:10]), 0),
         next(map(_traffic, plain[10:11]), None),
+        next(iter(plain[11:12]), 0),
     )
 
 

@@ -19,14 +19,14 @@ def status_text(status: Mapping[str, Any], *, colour: bool = False) -> str:
     parts = [_head(status, colour=colour), _workloads(status.get("workloads", ()), colour=colour)]
     if sensors := status.get("sensors"):
         rows = [
-            (name, amount("", s.get("events")), amount("", s.get("lost")))
+            (name, *(amount("", s.get(key)) for key in ("events", "summarised", "lost")))
             for name, s in sensors.items()
         ]
-        parts.append(table(("sensor", ">events", ">lost"), rows, colour=colour))
+        parts.append(table(("sensor", ">events", ">summarised", ">lost"), rows, colour=colour))
     if probes := status.get("probes"):
         parts.append(_probes(probes, colour=colour))
     if stages := status.get("stages"):
-        columns = ("stage", ">in", ">out", ">pending", "lost")
+        columns = ("stage", ">in", ">out", ">pending", ">summarised", "lost")
         parts.append(table(columns, [_stage(stage) for stage in stages], colour=colour))
     lost = {reason: count for reason, count in status.get("losses", {}).items() if count}
     lines = [("losses", facts(lost) or "none")]
@@ -46,7 +46,8 @@ def status_text(status: Mapping[str, Any], *, colour: bool = False) -> str:
 
 
 def _stage(stage: Mapping[str, Any]) -> tuple[str, ...]:
-    counts = (amount("", stage.get(key)) for key in ("in", "out", "pending"))
+    counts = [amount("", stage.get(key)) for key in ("in", "out", "pending")]
+    counts.append(amount("", stage["summarised"]) if stage.get("summarised") else "-")
     return (stage["stage"], *counts, facts(stage.get("lost", {})) or "none")
 
 

@@ -167,6 +167,8 @@ def _evidence(verdict: Verdict) -> Iterator[str]:
         yield f"attacks make its new call sequences likelier than it does, by {bits:.0f} bits"
     if lost := verdict.get("window", {}).get("lost"):
         yield f"lost in this window: {lost} records, so this may not be all"
+    if crowds := verdict.get("window", {}).get("summarised"):
+        yield f"beyond its pace in this window: {crowds} records, told by directory"
     baseline = verdict.get("baseline") or {}
     if baseline:
         windows = amount("windows", baseline.get("windows"))

@@ -40,7 +40,9 @@ def account(made: dict[str, int], before: Report, after: Report) -> Iterator[Fig
     """Yield the unaccounted, beside what was done and what was counted as lost."""
     lost = {why: n - before.lost[why] for why, n in after.lost.items() if n > before.lost[why]}
     words = ", ".join(f"{why} {n:,}" for why, n in sorted(lost.items())) or "nothing"
-    note = f"{made[FILES]:,} files, {made[FORKS]:,} forks; counted as lost: {words}"
+    crowds = sum((after.summarised - before.summarised).values())
+    note = f"{made[FILES]:,} files, {made[FORKS]:,} forks; counted as lost: {words}; "
+    note += f"summarised {crowds:,}"
     missing = unaccounted(made, before, after)
     yield Figure("storm, deeds not accounted for", missing, "", Goal(AT_MOST, 0), note)
     share = after.lost["kernel.ring_full"] - before.lost["kernel.ring_full"]

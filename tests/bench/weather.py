@@ -77,6 +77,7 @@ class Report:
     events: Counter[str]
     lost: Counter[str]  # by stage and reason
     late: int  # windows
+    summarised: Counter[str] = field(default_factory=Counter)
 
     @classmethod
     def of(cls, status: dict[str, Any]) -> "Report":
@@ -85,27 +86,40 @@ class Report:
         for stage in status["stages"]:
             lost.update({f"{stage['stage']}.{why}": n for why, n in stage["lost"].items()})
         window = next(stage for stage in status["stages"] if stage["stage"] == "window")
-        events = {name: row["events"] for name, row in status["sensors"].items()}
+        rows = status["sensors"].items()
         return cls(
-            status["health"], status["reasons"], Counter(events), lost, int(window.get("late", 0))
+            status["health"],
+            status["reasons"],
+            Counter({name: row["events"] for name, row in rows}),
+            lost,
+            int(window.get("late", 0)),
+            Counter({name: row.get("summarised", 0) for name, row in rows}),
         )
 
 
 def unaccounted(made: dict[str, int], before: Report, after: Report) -> int:
-    """Return how many deeds neither came as a record nor were counted as lost, nor explained.
+    """Return how many deeds neither came as a record nor in a crowd nor were counted as lost.
 
     Args:
         made: By deed, as the programs counted.
         before: Told before they began.
         after: Told when all of it had been read.
     """
-    told = sum(after.events[RECORDS[deed]] - before.events[RECORDS[deed]] for deed in made)
+    told = sum(
+        of_after[RECORDS[deed]] - of_before[RECORDS[deed]]
+        for deed in made
+        for of_after, of_before in (
+            (after.events, before.events),
+            (after.summarised, before.summarised),
+        )
+    )
     lost = after.lost["kernel.ring_full"] - before.lost["kernel.ring_full"]
     unexplained = sum(
         abs(after.lost[reason] - before.lost[reason])
         for reason in after.lost
         if reason.endswith(".unexplained")
     )
+    lost += after.lost["kernel.crowds_full"] - before.lost["kernel.crowds_full"]
     return max(0, sum(made.values()) - told - lost) + unexplained
 
 
@@ -140,7 +154,8 @@ class Post:
 
         def still() -> bool:
             found.append(self.report())
-            return found[-1].events == found[-2].events
+            last, one_before = found[-1], found[-2]
+            return (last.events, last.summarised) == (one_before.events, one_before.summarised)
 
         wait_for(still, START_S, 1.0)
         return found[-1]

@@ -11,16 +11,18 @@ from tests.bench.usage import slope
 from tests.bench.weather import FILES, FORKS, Report, unaccounted
 
 
-def told(files: int, exits: int, lost: int = 0, unexplained: int = 0) -> Report:
+def told(files: int, exits: int, lost: int = 0, unexplained: int = 0, crowded: int = 0) -> Report:
     """What the status says."""
     losses = Counter({"kernel.ring_full": lost, "ring.unexplained": unexplained})
-    return Report("healthy", [], Counter({"file": files, "exit": exits}), losses, 0)
+    events, crowds = Counter({"file": files, "exit": exits}), Counter({"file": crowded})
+    return Report("healthy", [], events, losses, 0, crowds)
 
 
 def test_a_deed_is_accounted_for_by_its_record_or_by_a_counted_loss() -> None:
     made = {FILES: 100, FORKS: 10}
     assert unaccounted(made, told(5, 1), told(100, 11, lost=5)) == 0
     assert unaccounted(made, told(5, 1), told(100, 11)) == 5
+    assert unaccounted(made, told(5, 1), told(100, 11, crowded=5)) == 0
 
 
 def test_what_no_counter_explains_is_not_accounted_for() -> None:

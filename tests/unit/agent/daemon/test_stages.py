@@ -10,11 +10,24 @@ from agent.daemon.stages import UNEXPLAINED, Stage
 COUNT = st.integers(0, 1_000_000)
 
 
-@given(COUNT, COUNT)
-def test_the_kernel_hands_on_what_found_room(submitted: int, full: int) -> None:
-    stage = stages.kernel(submitted, full)
+@given(COUNT, COUNT, COUNT)
+def test_the_kernel_hands_on_what_found_room_and_kept_pace(
+    submitted: int, beyond: int, full: int
+) -> None:
+    stage = stages.kernel(submitted, beyond, {"ring_full": full})
     assert stage.balance == 0
     assert stage.told()["lost"] == ({"ring_full": full} if full else {})
+    assert stage.told().get("summarised", 0) == beyond
+    assert stage.came == submitted + beyond + full
+
+
+@given(told=COUNT, waiting=COUNT, gone=st.integers(0, 1000), later=st.integers(0, 50))
+def test_a_crowd_that_vanished_from_the_map_is_lost_unexplained(
+    told: int, waiting: int, gone: int, later: int
+) -> None:
+    stage = stages.crowds(told + waiting + gone, told, waiting)
+    assert (stage.balance, stage.pending) == (gone, waiting)
+    assert stages.crowds(told, told + later, waiting).balance == 0
 
 
 @given(read=COUNT, taken=COUNT, waiting=COUNT)
@@ -67,7 +80,7 @@ def test_sightings_go_to_watchers_to_the_self_test_and_to_nobody() -> None:
 
 
 def test_losses_add_up_by_stage_and_reason() -> None:
-    told = stages.summed([stages.kernel(1, 2), stages.decode(4, 1, 3, 0)])
+    told = stages.summed([stages.kernel(1, 0, {"ring_full": 2}), stages.decode(4, 1, 3, 0)])
     assert told == {"kernel.ring_full": 2, "decode.rejected": 3}
 
 

@@ -63,6 +63,7 @@ def test_level_window_and_origin_are_told_in_words_and_numbers() -> None:
     assert (plain["host"], plain["workload"], plain["engine"]) == ("h1", "embedder", "generic")
     assert plain["window"] == {
         "start_ns": 500, "length_s": 1.0, "lost": 2, "losses": {"ring_full": 2},
+        "summarised": 0,
     }  # fmt: skip
 
 
