@@ -121,7 +121,7 @@ class Baseline:
         """
         if self.state is not BaselineState.LEARNING:
             raise LifeError("learn", self.state)
-        row = features.vector(window.features)
+        row = window.row
         self.repertoire.phases.add(window.phase)
         if window.phase is not Phase.STEADY:
             sent = window.features.get("bytes_out_initiated", 0.0)
@@ -271,7 +271,7 @@ class Baseline:
             return {}
         found = self.sequences.scores(window.grams)
         if self.resources is not None:
-            distance = self.resources.score(features.vector(window.features))
+            distance = self.resources.score(window.row)
             if distance is not None:
                 found["resources"] = distance
         return found

@@ -227,16 +227,9 @@ def vector(readings: Mapping[str, float]) -> NDArray[np.float64]:
     Raises:
         FeatureError: an unknown name, an infinity, or a negative value.
     """
-    row = np.full(len(NAMES), np.nan)
-    unknown = []
-    for name, value in readings.items():
-        at = _COLUMNS.get(name)
-        if at is None:
-            unknown.append(name)
-        else:
-            row[at] = value
-    if unknown:
+    if unknown := readings.keys() - _COLUMNS.keys():
         raise FeatureError("unknown names " + ", ".join(sorted(unknown)))
+    row = np.array([readings.get(name, np.nan) for name in NAMES], np.float64)
     if np.isinf(row).any() or (row < 0).any():
         raise FeatureError("readings must be finite and not negative")
     return row

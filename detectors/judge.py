@@ -11,7 +11,6 @@ from detectors import (
     answered,
     demand,
     explain,
-    features,
     novelty,
     questions,
     refusals,
@@ -120,7 +119,7 @@ class Judge:
         Raises:
             FeatureError: impossible readings; nothing was changed then.
         """
-        features.vector(window.features)
+        _ = window.row  # raises before anything changes
         self.phase = window.phase
         state = self.baseline.state
         known = self.unanswered.ripe(window)
@@ -333,7 +332,7 @@ class Judge:
         """What is told of readings: outside the evidence, only an upload is any news."""
         if self.baseline.resources is None or not window.at_work:
             return ()
-        shares = self.baseline.resources.shares(features.vector(window.features))
+        shares = self.baseline.resources.shares(window.row)
         return shares if window.is_evidence or self._uploads(window, shares) else ()
 
     def _uploads(self, window: Window, shares: Sequence[FeatureShare]) -> bool:

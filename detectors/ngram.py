@@ -63,6 +63,7 @@ class NgramModel:
     left_out: int = 0
     max_words: int = MAX_WORDS
     _orders: tuple[_Order, ...] | None = None
+    _bits: Floats | None = None
     _latest: tuple[Words, Floats] | None = None
     _asked: tuple[Words, NDArray[np.bool_]] | None = None
 
@@ -89,7 +90,7 @@ class NgramModel:
             )
         if len(self.words) > self.max_words:
             self._drop_rarest()
-        self._orders = self._latest = self._asked = None
+        self._orders = self._bits = self._latest = self._asked = None
 
     def _drop_rarest(self) -> None:
         kept = np.sort(np.argsort(self.counts, kind="stable")[-self.max_words :])
@@ -119,17 +120,14 @@ class NgramModel:
             return None
         if self._latest is not None and self._latest[0] is words:
             return self._latest[1]  # one window is asked about for several ends
-        if self._orders is None:
+        if self._orders is None or self._bits is None:
             self._orders = _tabulate(self.words, self.counts)
-        probability = np.full(len(words), 1.0 / (SYMBOLS - 1))
-        for order, table in enumerate(self._orders, start=1):
-            grams = words & mask(order)
-            at, seen = find(table.contexts, grams >> np.uint64(GRAM_BITS))
-            backoff = np.where(seen, table.backoff[at], 1.0)
-            at, seen = find(table.grams, grams)
-            probability = np.where(seen, table.discounted[at], 0.0) + backoff * probability
-        bits: Floats = np.maximum(-np.log2(probability), 0.0)
-        self._latest = (words, bits)
+            self._bits = _surprisal(self._orders, self.words)
+        at, known = find(self.words, words)
+        bits = self._bits[at]  # of nearly every call, once it knows its loop
+        if not known.all():
+            bits[~known] = _surprisal(self._orders, words[~known])
+        self._latest, self._asked = (words, bits), (words, known)
         return bits
 
     def score(self, words: Words, counts: Counts) -> float | None:
@@ -157,6 +155,18 @@ def _check(words: Words, counts: Counts) -> None:
     check(words)
     if words.shape != counts.shape:
         raise SequenceError(f"{len(words)} words and {len(counts)} counts")
+
+
+def _surprisal(orders: tuple[_Order, ...], words: Words) -> Floats:
+    probability = np.full(len(words), 1.0 / (SYMBOLS - 1))
+    for order, table in enumerate(orders, start=1):
+        grams = words & mask(order)
+        at, seen = find(table.contexts, grams >> np.uint64(GRAM_BITS))
+        backoff = np.where(seen, table.backoff[at], 1.0)
+        at, seen = find(table.grams, grams)
+        probability = np.where(seen, table.discounted[at], 0.0) + backoff * probability
+    bits: Floats = np.maximum(-np.log2(probability), 0.0)
+    return bits
 
 
 def _tabulate(words: Words, counts: Counts) -> tuple[_Order, ...]:

@@ -88,7 +88,7 @@ class ResourceModel:
         read = row[self.columns]
         if not len(read) or np.isnan(read).all():
             return None
-        deviation = (_logarithm(row)[self.columns] - self.centre) / self.scale
+        deviation = (np.log1p(read / _QUANTUM[self.columns]) - self.centre) / self.scale
         excess: Floats = np.where(np.isnan(deviation), 0.0, np.maximum(deviation, 0.0))
         return excess
 
@@ -104,21 +104,14 @@ class ResourceModel:
         if parts.sum() == 0:
             return ()
         parts = parts / parts.sum()
-        found = []
-        for at in np.argsort(-parts, kind="stable"):
-            feature = FEATURES[self.columns[at]]
-            if parts[at] > 0:
-                found.append(
-                    FeatureShare(
-                        feature.name,
-                        feature.unit,
-                        float(row[self.columns[at]]),
-                        float(self.low[at]),
-                        float(self.high[at]),
-                        float(parts[at]),
-                    )
-                )
-        return tuple(found)
+        order = np.argsort(-parts, kind="stable")[: np.count_nonzero(parts)]
+        columns = self.columns[order]
+        numbers = (row[columns], self.low[order], self.high[order], parts[order])
+        rows = zip(columns.tolist(), *(each.tolist() for each in numbers), strict=True)
+        return tuple(
+            FeatureShare(FEATURES[column].name, FEATURES[column].unit, *figures)
+            for column, *figures in rows
+        )
 
     def learned_high(self, name: str) -> float | None:
         """Return the highest ordinary reading of a feature; None if it was not learnt."""

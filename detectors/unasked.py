@@ -10,6 +10,7 @@ behaviour whose load does not follow requests (MITRE ATT&CK T1496.001).
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final
 
 import numpy as np
@@ -139,10 +140,16 @@ def fit(rows: Floats) -> UnaskedWork:
 def _demand(rows: Floats) -> Floats:
     """Return the traffic that was read; NaN where none was."""
     read = _of(rows, DEMAND)
-    found: Floats = np.where(np.isnan(read).all(axis=-1), np.nan, np.nansum(read, axis=-1))
+    unread = np.isnan(read)
+    found: Floats = np.where(unread.all(axis=-1), np.nan, np.where(unread, 0.0, read).sum(axis=-1))
     return found
 
 
 def _of(rows: Floats, names: tuple[str, ...]) -> Floats:
-    found: Floats = rows[..., [NAMES.index(name) for name in names]]
+    found: Floats = rows[..., _columns(names)]
     return found
+
+
+@lru_cache(maxsize=8)
+def _columns(names: tuple[str, ...]) -> list[int]:
+    return [NAMES.index(name) for name in names]

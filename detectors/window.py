@@ -10,6 +10,8 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from detectors.features import vector
+
 
 class ItemKind(StrEnum):
     """What sort of thing was seen for the first time."""
@@ -204,6 +206,21 @@ class Window:
     weights_bytes: int = 0
     traffic: Traffic | None = None
     summarised: int = 0
+    _row: NDArray[np.float64] | None = field(default=None, init=False, repr=False, compare=False)
+
+    @property
+    def row(self) -> NDArray[np.float64]:
+        """Its readings in the order of FEATURES, read-only; made once, for all who ask.
+
+        Raises:
+            FeatureError: impossible readings.
+        """
+        if self._row is not None:
+            return self._row
+        made = vector(self.features)
+        made.flags.writeable = False
+        object.__setattr__(self, "_row", made)
+        return made
 
     @property
     def end_ns(self) -> int:

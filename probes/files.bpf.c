@@ -49,7 +49,7 @@ static __always_inline __u32 file_is_grave(struct file *file, __u32 flags)
 	if ((flags & FLAG_WRITE) &&
 	    (class == FILE_CODE || class == FILE_WEIGHTS || class == FILE_CONFIG))
 		return 1;
-	return file_sensitive(file);
+	return file_sensitive(file) != 0;
 }
 
 /* Whether it is to be told; what is not is counted in its directory's crowd. */
