@@ -98,6 +98,8 @@ class Sequences:
         found, surprisals = [np.zeros(0, np.uint64)], [np.zeros(0)]
         for one in grams:
             surprisal, known = self._surprisal(one)
+            if known.all():
+                continue
             fresh = ~known & ~words.contains(self._shown(one.role), one.words)
             found.append(one.words[fresh])
             surprisals.append(surprisal[fresh])
@@ -106,8 +108,11 @@ class Sequences:
     def note(self, grams: Iterable[Grams]) -> None:
         """Remember this window's unseen 7-grams as counted, as far as there is room."""
         for one in grams:
+            known = self._surprisal(one)[1]
+            if known.all():
+                continue
             shown = self._shown(one.role)
-            fresh = one.words[~self._surprisal(one)[1] & ~words.contains(shown, one.words)]
+            fresh = one.words[~known & ~words.contains(shown, one.words)]
             room = MAX_SHOWN - len(shown)
             if len(fresh):
                 self.shown[one.role] = np.unique(np.concatenate([shown, fresh[:room]]))
