@@ -19,6 +19,7 @@ from collectors.counters import Counts
 from collectors.cuda import File
 from collectors.elf import ElfError
 from collectors.installed import NO_PACKAGE, Installed, installed
+from collectors.processes import Process
 from collectors.sightings import Sighting
 from probes.cuda import BY_NAME, CudaProbes, asked_for
 from probes.errors import ProbeError
@@ -27,6 +28,9 @@ from probes.schema import Schema
 
 MOST_WAITING: Final = 1_024
 """GPU code that waits to be hashed; more is told without its digest."""
+
+MOST_PROCESSES: Final = 4_096
+"""Whose mappings are remembered, as many as `Lineage` remembers."""
 
 RELEASE_LOOKS: Final = 12
 """Looks (5 s each) without a watched process that maps a library before its probes are let go: a
@@ -80,8 +84,22 @@ class Cuda:
         self._owners: dict[int, int] = {}
         self._waiting = 0
         self._looking = False
+        self._mapping: dict[tuple[int, int], tuple[int, bool]] = {}
         self._counters = {n: i for n, i in schema.enum("counter").items() if n in _RATES}
         self._prefix_bytes = schema.limit("GPU_PREFIX_BYTES")
+
+    def maps_driver(self, process: Process) -> bool:
+        """Whether it maps a library of the driver; read anew where its address space changed.
+
+        What is mapped into the very room that another mapping left is told by the kernel.
+        """
+        known = self._mapping.get(process.identity)
+        if known is None or known[0] != process.virtual_bytes:
+            if len(self._mapping) >= MOST_PROCESSES:
+                self._mapping.clear()
+            maps = any(map(cuda.DRIVER.match, process.mapped_names))
+            known = self._mapping[process.identity] = process.virtual_bytes, maps
+        return known[1]
 
     def look(self, users: Mapping[int, Iterable[int]]) -> None:
         """Keep the probes in step with what is mapped.

@@ -65,7 +65,6 @@ from agent.stacks.catcher import Catcher
 from agent.stacks.symbols import Symbols
 from agent.store import Store
 from collectors.counters import Counters, Counts
-from collectors.cuda import DRIVER
 from collectors.engines.rulebook import Rulebook
 from collectors.processes import ProcessTable
 from collectors.records import Records
@@ -318,7 +317,7 @@ class Daemon:
         users: dict[int, list[int]] = {}
         for found in self.registry.workloads.values():
             mine = (process for pid in found.pids if (process := table.get(pid)) is not None)
-            pids = [one.pid for one in mine if any(map(DRIVER.match, one.mapped_names))]
+            pids = [one.pid for one in mine if self.cuda.maps_driver(one)]
             if pids:
                 users[found.id] = pids
         self.cuda.look(users)

@@ -34,7 +34,8 @@ def measure(seconds: float, learn_s: float, say: Callable[[str], None]) -> Itera
         daemon = stage.launch("agent", agent.line("run"))
 
         def states() -> list[str]:
-            return [str(w["state"]) for w in agent.status()["workloads"] if w["pids"]]
+            mine = (w for w in agent.status()["workloads"] if w["name"].startswith("quiet-"))
+            return [str(w["state"]) for w in mine if w["pids"]]
 
         if not wait_for(lambda: len(states()) == WORKLOADS, 30.0):
             yield unmeasured("daemon, ten quiet workloads", "it did not find all ten servers")
