@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
-from detectors import features
 from detectors.assessment import Level
 from detectors.unasked import WORK, UnaskedWork
 from detectors.window import Item, ItemKind, Window
@@ -129,7 +128,7 @@ class Unexplained:
 
     def _unasked(self, window: Window, model: UnaskedWork) -> dict[str, str]:
         """Return what goes beyond its limit in this window, with the numbers."""
-        row = features.vector(window.features)
+        row = window.row
         explained = dict(zip(WORK, model.explained(row), strict=True))
         over = {name: times for name, times in model.excess(row).items() if times >= 1}
         found: dict[str, str] = {}
