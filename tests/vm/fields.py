@@ -10,6 +10,7 @@ import tempfile
 from pathlib import Path
 from typing import Final
 
+from probes import cuda, loader
 from probes.trial import missing_fields
 from tests.vm import kernels
 
@@ -44,7 +45,12 @@ def main() -> int:
     for series in parser.parse_args().series:
         vmlinuz = kernels.image(series)
         with tempfile.TemporaryDirectory() as folder:
-            missing = missing_fields(types=unpack(vmlinuz, Path(folder) / "vmlinux"))
+            types = unpack(vmlinuz, Path(folder) / "vmlinux")
+            missing = [
+                field
+                for made in (loader.OBJECT, cuda.OBJECT)
+                for field in missing_fields(made, types)
+            ]
         print(f"{kernels.release(vmlinuz):<24} {', '.join(missing) or 'every field is there'}")
         good = good and not missing
     return 0 if good else 1

@@ -9,6 +9,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from agent.doctor.programs import tier as tier_finding
+from probes import cuda
 from probes.errors import ProbeError
 from probes.loader import Sensor, remove
 from probes.trial import missing_fields, probe_capabilities
@@ -31,15 +32,16 @@ def attach() -> tuple[str, list[str]]:
 
 def main() -> int:
     """Print what was attached and what this kernel answered; 0 if the tier runs whole."""
-    capabilities = probe_capabilities()
+    main_object = probe_capabilities()
+    capabilities = [*main_object, *probe_capabilities(cuda.OBJECT)]
     for each in capabilities:
         print(f"{each.program:<28} {each.hook:<36} {each.instructions or each.words}")
         if not each.works and not each.hook.startswith("lsm/"):
             print(*each.details, sep="\n")
     lsm = LSM.read_text("ascii") if LSM.exists() else None
-    missing = missing_fields()
+    missing = (*missing_fields(), *missing_fields(cuda.OBJECT))
     report = {
-        "tier": "none", "words": tier_finding(capabilities, lsm).words, "attached": [],
+        "tier": "none", "words": tier_finding(main_object, lsm).words, "attached": [],
         "missing_fields": missing, "programs": [asdict(each) for each in capabilities],
     }  # fmt: skip
     said = ""
