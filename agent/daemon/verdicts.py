@@ -54,9 +54,9 @@ def verdict(
     origin: Origin, window: Window, assessment: Assessment, context: Context
 ) -> dict[str, Any]:
     """Plain values in the form INTERFACE promises, with more keys where more is known."""
-    time_ns = window.end_ns + origin.offset_ns
-    if assessment.novel:
-        time_ns = min(item.time_ns for item in assessment.novel) + origin.offset_ns
+    # Of what it is about: harmless things that were new just before would make it older than that.
+    first = trigger(item for item in assessment.novel if item.level > Level.INFO)
+    time_ns = (window.end_ns if first is None else first.time_ns) + origin.offset_ns
     return {
         "id": origin.id(window.start_ns),
         "host": origin.host,

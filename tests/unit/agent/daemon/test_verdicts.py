@@ -101,6 +101,9 @@ def test_the_time_is_that_of_the_first_new_thing_else_of_the_windows_end() -> No
     early, late = novel(ItemKind.EXEC, "a", time_ns=550), novel(ItemKind.FILE, "b", time_ns=580)
     assert told(assessed(late, early))["time_ns"] == 1_000_550
     assert told(assessed())["time_ns"] == WINDOW.end_ns + 1_000_000
+    harmless = novel(ItemKind.FILE, "c", Level.INFO, time_ns=510)
+    assert told(assessed(harmless, late, early))["time_ns"] == 1_000_550
+    assert told(assessed(harmless))["time_ns"] == WINDOW.end_ns + 1_000_000
 
 
 def test_the_id_is_known_before_the_window_ends_and_the_same_after() -> None:
