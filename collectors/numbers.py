@@ -17,6 +17,11 @@ Number = tuple[int, int]
 _MINOR_BITS: Final = 20  # include/linux/kdev_t.h
 
 
+def to_stat(device: int) -> int:
+    """Return a device, as the kernel numbers it inside, in the numbers of `os.stat`."""
+    return os.makedev(device >> _MINOR_BITS, device & ((1 << _MINOR_BITS) - 1))
+
+
 def mount_devices(pid: int, counts: ReadCounts, proc: str = "/proc") -> dict[int, int]:
     """Return the device of every mount that a process sees, by the mount's number."""
     raw = read(f"{proc}/{pid}/mountinfo", TABLE_LIMIT, counts) or b""

@@ -74,22 +74,38 @@ def read(path: str, limit: int, counts: ReadCounts) -> bytes | None:
     return b"".join(parts)
 
 
-def read_regular(path: str, limit: int, counts: ReadCounts) -> bytes | None:
-    """Return up to `limit` bytes of a file whose name a watched process chose, if it is regular.
+def open_regular(path: str, directory: int | None = None) -> int | None:
+    """Return a descriptor of what a watched process named, if it is a regular file.
 
     First as a mere place (O_PATH), which opens nothing: a device or pipe would feel an open.
+
+    Args:
+        path: Relative to `directory`, a descriptor, if that is given.
+        directory: Or None.
+
+    Raises:
+        OSError: It is not there, or may not be opened.
     """
+    place = os.open(path, os.O_PATH | os.O_CLOEXEC, dir_fd=directory)
     try:
-        place = os.open(path, os.O_PATH | os.O_CLOEXEC)
+        if not stat.S_ISREG(os.fstat(place).st_mode):
+            return None
+        return os.open(f"/proc/self/fd/{place}", os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+    finally:
+        os.close(place)
+
+
+def read_regular(path: str, limit: int, counts: ReadCounts) -> bytes | None:
+    """Return up to `limit` bytes of such a file; None (counted) when it cannot be read."""
+    try:
+        file = open_regular(path)
+        if file is None:
+            return None
+        with os.fdopen(file, "rb") as opened:
+            return opened.read(limit)
     except OSError as error:
         counts.note(error)
         return None
-    try:
-        if stat.S_ISREG(os.fstat(place).st_mode):
-            return read(f"/proc/self/fd/{place}", limit, counts)
-    finally:
-        os.close(place)
-    return None
 
 
 def read_link(path: str, counts: ReadCounts) -> str | None:

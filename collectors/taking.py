@@ -74,8 +74,3 @@ def _mapped(pid: int, file: tuple[int, int]) -> tuple[int, int]:
         elif mine and line.startswith(b"Size:"):
             size += int(line.split()[1]) << 10
     return present, size
-
-
-def device(number: int) -> int:
-    """A device as the kernel numbers it, in the numbers of `os.stat`."""
-    return os.makedev(number >> 20, number & ((1 << 20) - 1))

@@ -209,6 +209,8 @@ class Repertoire:
 
     def phases_of(self, item: Item) -> frozenset[Phase]:
         """Return in which phases alone something known was seen; empty: it is known for any."""
+        if not self.apart:
+            return frozenset()
         found: set[Phase] = set()
         for role in filter(None, (item.role, COPIES.get(item.role))):
             like = replace(item, role=role)

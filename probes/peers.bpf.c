@@ -4,8 +4,8 @@
  *
  * Hooks: cgroup connect/sendmsg/bind programs at the cgroup v2 root, which every
  * entry passes (io_uring too), with the kernel's copy of the address. Programs at the root
- * allow by default and act on members alone; reflexes: reflex_peers.bpf.h. What becomes of a connect: states.bpf.c. Whom
- * it accepts, and AF_UNIX: sockets.bpf.c.
+ * allow by default and act on members alone. Reflexes: reflex_peers.bpf.h. What becomes of a
+ * connect: states.bpf.c. Whom it accepts, and AF_UNIX: sockets.bpf.c.
  */
 #include "classes.bpf.h"
 #include "attempts.bpf.h"

@@ -192,8 +192,7 @@ def _list_stops(here: Any, settings: Any) -> None:  # noqa: ANN401
     from agent.response import workloads
 
     names = {one.workload_id: name for name, one in workloads.read(settings.paths.run).items()}
-    reason = "the kernel stopped it by itself, and no agent was there"
-    here.note_stops(names, settings.response.contain_for_s, reason)
+    here.note_stops(names, settings.response.contain_for_s)
 
 
 def _here(settings: Any) -> Any:  # noqa: ANN401  (Settings and Containments, imported late)

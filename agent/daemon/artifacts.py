@@ -1,6 +1,5 @@
 """Model files that workloads open, write and map, on their way into the ledger."""
 
-import os
 import sqlite3
 import threading
 import time
@@ -15,6 +14,7 @@ from agent.log import log
 from agent.models.ledger import Access, Ledger, sight
 from collectors.models.artifacts import Held, held, inside, is_artifact
 from collectors.models.digests import FileState
+from collectors.numbers import to_stat
 from collectors.processes import Process
 from collectors.sightings import Sighting
 from detectors.changes import change_of
@@ -38,8 +38,6 @@ _CHANGES: Final[dict[str, Access]] = {
     "symlinked": "link",
 }
 """By mark, what changes of a name do to the file; of the others, the ledger keeps "change"."""
-
-_MINOR_BITS: Final = 20  # of a device number inside the kernel, include/linux/kdev_t.h
 
 
 class Artifacts:
@@ -88,7 +86,7 @@ class Artifacts:
 
     def _seen(self, sighting: Sighting, workload: str, exe: str, ledger: Ledger) -> None:
         device, inode = sighting.inode
-        device = os.makedev(device >> _MINOR_BITS, device & ((1 << _MINOR_BITS) - 1))
+        device = to_stat(device)
         # As its process names it, so that a container's file is not taken for one of ours.
         there = sight(f"/proc/{sighting.pid}/root{sighting.item}")
         if not inode and not sighting.host_path:

@@ -167,11 +167,8 @@ class Daemon:
         touched = self.containments.recover(self.registry.names())
         for one in touched:
             log.warning("containment.recovered", id=one.id, workload=one.target.workload)
-        self.containments.note_stops(
-            self.registry.names(),
-            self.settings.response.contain_for_s,
-            "the kernel stopped it by itself, and no agent was there",
-        )
+        bounds = self.settings.response
+        self.containments.note_stops(self.registry.names(), bounds.contain_for_s)
         self.scan()
         self.router.begin()
         self.control.start()
@@ -341,8 +338,8 @@ class Daemon:
 
     def _on_gpu(self, now_ns: int) -> None:
         self.devices.tick(now_ns)
-        members, workloads = self.membership.read(), self.registry.workloads.values()
-        told = self.gpu_signals.look(self.devices.last, workloads, members, now_ns)
+        found = self.registry.workloads.values()
+        told = self.gpu_signals.look(self.devices.last, found, self._member, now_ns)
         for name, sighting in told:
             self.watchers[name].see([sighting], self.membership.role_of)
 

@@ -1,6 +1,6 @@
 """What the looks at GPUs tell beside readings: who else computes there, who hides, what fails."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Final
 
 from agent.daemon.registry import Found
@@ -16,8 +16,8 @@ _MISMATCHES: Final = {
     "unheld": "nvml-unheld",
 }
 
-Members = Mapping[int, tuple[int, int]]
-"""Workload and role by process, in the kernel's numbers."""
+Member = Callable[[int, int], tuple[int, int]]
+"""Workload and role, in the kernel's numbers, by the workload that a process is of, and process."""
 
 
 class GpuSignals:
@@ -30,14 +30,14 @@ class GpuSignals:
         self._told: GpuReading | None = None
 
     def look(
-        self, reading: GpuReading | None, workloads: Iterable[Found], members: Members, now_ns: int
+        self, reading: GpuReading | None, workloads: Iterable[Found], member: Member, now_ns: int
     ) -> Iterator[tuple[str, Sighting]]:
         """Yield workload and sighting.
 
         Args:
             reading: The last; None: nothing is known.
             workloads: That are watched.
-            members: Of them.
+            member: Asked for what is told alone.
             now_ns: CLOCK_MONOTONIC.
         """
         if reading is None or reading is self._told:
@@ -47,7 +47,7 @@ class GpuSignals:
         holders = {holder.pid for holder in reading.holders if holder.computes}
         users = {found.name: found for pid in holders if (found := watched.get(pid)) is not None}
         outside = [("outside", pid) for pid in holders - watched.keys()] if users else []
-        yield from self._failures(reading, watched, members, now_ns)
+        yield from self._failures(reading, watched, member, now_ns)
         hidden = [(one.kind, one.pid) for one in reading.mismatches if one.pid in watched]
         self._looks = {what: self._looks.get(what, 0) + 1 for what in (*outside, *hidden)}
         for (kind, pid), looks in self._looks.items():
@@ -55,15 +55,15 @@ class GpuSignals:
                 for name, found in users.items():
                     yield name, _sighting("stranger", COMPUTE_DEVICE, pid, (found.id, 0), now_ns)
             elif kind in _MISMATCHES and looks == SURE_LOOKS:
-                member = members.get(pid, (watched[pid].id, 0))
+                belongs = member(watched[pid].id, pid)
                 item = _MISMATCHES[kind]
-                yield watched[pid].name, _sighting("gpu", item, pid, member, now_ns)
+                yield watched[pid].name, _sighting("gpu", item, pid, belongs, now_ns)
 
     def _failures(
         self,
         reading: GpuReading,
         watched: Mapping[int, Found],
-        members: Members,
+        member: Member,
         now_ns: int,
     ) -> Iterator[tuple[str, Sighting]]:
         """Errors of a GPU, to whoever is on it."""
@@ -76,11 +76,11 @@ class GpuSignals:
             on_it = {one.pid for one in device.processes or ()} & watched.keys()
             for name, pid in {watched[pid].name: pid for pid in on_it}.items():
                 for item in items:
-                    member = members.get(pid, (watched[pid].id, 0))
-                    yield name, _sighting("gpu", item, pid, member, now_ns)
+                    belongs = member(watched[pid].id, pid)
+                    yield name, _sighting("gpu", item, pid, belongs, now_ns)
 
 
-def _sighting(kind: str, item: str, pid: int, member: tuple[int, int], now_ns: int) -> Sighting:
+def _sighting(kind: str, item: str, pid: int, belongs: tuple[int, int], now_ns: int) -> Sighting:
     """Of what was seen at a look: who it is, /proc tells."""
-    workload, role = member
+    workload, role = belongs
     return Sighting(kind, item, workload, role, now_ns, pid, 0, 0, 0, 0, "")

@@ -5,8 +5,9 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from agent.daemon.classes import WEIGHTS, class_of
+from collectors.numbers import to_stat
 from collectors.sightings import Sighting
-from collectors.taking import device, taken
+from collectors.taking import taken
 from detectors.theft import TAKEN, TAKEN_MOST
 
 MOST: Final = 64
@@ -43,7 +44,7 @@ class Takings:
         """
         for who, reader in list(self._readers.items()):
             pid, (number, inode) = who
-            so_far = taken(pid, (device(number), inode))
+            so_far = taken(pid, (to_stat(number), inode))
             if so_far is None or not so_far.size:
                 del self._readers[who]
                 continue

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 from agent.config.schema import Settings
-from agent.daemon import answered
+from agent.daemon import reflex_verdicts
 from agent.daemon.hands import Action, Hands, Rehearsed, unanswered
 from agent.daemon.images import Images
 from agent.daemon.items import item_of
@@ -101,7 +101,7 @@ class Watcher:
     _grave: list[NovelItem] = field(default_factory=list)
     telling: Telling = field(default_factory=Telling)
     answers: list[Sighting] = field(default_factory=list)
-    repeats: answered.Repeats = field(default_factory=answered.Repeats)
+    repeats: reflex_verdicts.Repeats = field(default_factory=reflex_verdicts.Repeats)
     phases: Phases = field(default_factory=Phases)
 
     @property
@@ -151,7 +151,7 @@ class Watcher:
         if sighting.ppid in self.tolerated:
             self.tolerated.add(sighting.pid)
         item = item_of(sighting, role_of(sighting.role), self.lineage)
-        if answered.is_reflex(sighting):
+        if reflex_verdicts.is_reflex(sighting):
             self._answer(sighting)
             if item is not None and _told(item, (*self.items, *items)):
                 return  # done, and told as such, before it was stopped
@@ -168,10 +168,10 @@ class Watcher:
         """Note what the kernel did, and list whom it stopped, so that a release finds them."""
         self.answers.append(sighting)
         self.fresh.append(sighting.key)
-        if answered.outcome(sighting) != "stopped":
+        if reflex_verdicts.outcome(sighting) != "stopped":
             return
         verdict = self.origin.id(self.start_ns)
-        words = f"{answered.act(sighting)} {sighting.item} was not learnt"
+        words = f"{reflex_verdicts.act(sighting)} {sighting.item} was not learnt"
         listed = self.hands.stopped(self.target(), sighting.time_ns, verdict, words)
         self.action = self.action or listed
 
@@ -247,7 +247,7 @@ class Watcher:
         answers, self.answers = self.answers, []
         if answers:
             news = self.repeats.news(answers, window.end_ns)
-            assessment = answered.judged(assessment, answers, news=news)
+            assessment = reflex_verdicts.judged(assessment, answers, news=news)
         self.assessment = assessment
         acted = self.action is not None
         self.tap.judged(self.found.name, self.judge.baseline.state, acted=acted)
@@ -301,7 +301,7 @@ class Watcher:
     def release(self, children: Iterable[int], now_ns: int) -> None:
         """An operator gave the workload back, at this time, with these unknown children alive."""
         self.tolerated, self.released_ns = set(children), now_ns
-        self.repeats = answered.Repeats()
+        self.repeats = reflex_verdicts.Repeats()
         self.telling = Telling()  # what is repeated after a release is news to whoever released
 
     def reconfigure(self, settings: Settings, judging: JudgeSettings) -> None:
@@ -396,7 +396,9 @@ class Watcher:
             response = action.told() if action is not None else unanswered(decision)
             if answers:
                 name, told_as = self.found.name, self.origin.id(window.start_ns)
-                response = answered.response(response, answers, workload=name, verdict=told_as)
+                response = reflex_verdicts.response(
+                    response, answers, workload=name, verdict=told_as
+                )
             context = Context(process, response, records, baseline, losses, stack)
             told_of = verdict(self.origin, window, assessment, context)
             self.last = {key: told_of[key] for key in ("id", "level", "time_ns", "summary")}

@@ -5,10 +5,10 @@ kernel's own, which lead to the very file. Only regular files are opened behind 
 """
 
 import os
-import stat
 from typing import Final, Self
 
 from agent.response.containment import ProcessId
+from collectors.procfs import open_regular
 
 _START_FIELD: Final = 19  # of /proc/PID/stat, counted from the state
 _FLAGS: Final = os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
@@ -77,22 +77,11 @@ class OpenedProcess:
             return ""
 
     def regular(self, link: str) -> int | None:
-        """Return a descriptor of the regular file behind one of the kernel's links; else None.
-
-        First as a mere place (O_PATH), which opens nothing: a device or pipe would feel an open.
-        """
+        """Return a descriptor of the regular file behind one of the kernel's links; else None."""
         try:
-            place = os.open(link, os.O_PATH | os.O_CLOEXEC, dir_fd=self._fd)
+            return open_regular(link, self._fd)
         except OSError:
             return None
-        try:
-            if not stat.S_ISREG(os.fstat(place).st_mode):
-                return None
-            return os.open(f"/proc/self/fd/{place}", os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
-        except OSError:
-            return None
-        finally:
-            os.close(place)
 
 
 def read_whole(fd: int, limit: int) -> tuple[bytes, bool]:

@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
+from typing import Final
 
 from agent.errors import NotReadyError, RefusedError, UnknownError
 from agent.response.breaker import Breaker, BreakerOpenError
@@ -34,6 +35,8 @@ from agent.response.rehearsal import Rehearsal
 from agent.response.switch import ContainmentSwitch, NoSwitchError, Sent, Switched, SwitchError
 from agent.response.tree import Tree
 from probes.reflex import Stop
+
+UNATTENDED: Final = "the kernel stopped it by itself, and no agent was there"
 
 
 class Containments:
@@ -173,7 +176,7 @@ class Containments:
             return Rehearsal(step, refused, ids, own, before.id if before else "")
 
     def note_stops(
-        self, names: Mapping[int, str], for_s: float | None, reason: str
+        self, names: Mapping[int, str], for_s: float | None, reason: str = UNATTENDED
     ) -> tuple[Containment, ...]:
         """List whom the kernel stopped by itself, so that they can be given back, and expire.
 
@@ -265,7 +268,7 @@ class Containments:
 
     def release_all(self, why: str = "released by hand") -> tuple[Containment, ...]:
         """Give every workload back, and whom no agent listed; raises JournalError, SwitchError."""
-        self.note_stops({}, None, "the kernel stopped it, and no agent was there")
+        self.note_stops({}, None)
         with self._ledger.journal.locked():
             self._ledger.load()
             return tuple(self._release(one, why) for one in self._ledger.live())

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any, Final, Self, TypeVar
 
 from agent.control import request
+from agent.daemon.alarms import NAME as AGENT
 from agent.errors import AgentError
 from agent.response.processes import children
 from agent.store import Store
@@ -283,6 +284,14 @@ class Daemon:
             return {}
 
         return wait_for(look)
+
+    def alarm(self, words: str, since_ns: int, within_s: float) -> Verdict:
+        """Wait for a verdict about the agent itself that says so (Unix time)."""
+
+        def look() -> Verdict:
+            return next((v for v in self.verdicts(AGENT, since_ns) if words in str(v)), {})
+
+        return wait_for(look, within_s)
 
     def live(self, name: str) -> list[dict[str, Any]]:
         """The workload's containments in force."""

@@ -38,11 +38,7 @@ class Watch:
 
     def told(self, words: str, since_ns: int) -> Verdict:
         """Wait for a verdict about the agent that says so."""
-
-        def look() -> Verdict:
-            return next((v for v in self.daemon.verdicts(NAME, since_ns) if words in str(v)), {})
-
-        return wait_for(look, NOTICED_S)
+        return self.daemon.alarm(words, since_ns, NOTICED_S)
 
 
 @pytest.fixture(scope="module")

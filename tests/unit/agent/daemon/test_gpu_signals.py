@@ -10,11 +10,15 @@ IDLE = Found("other", "vllm", 8, pids=frozenset({500}))
 COMPUTES, MONITORS = ("nvidia-uvm", "nvidia0"), ("nvidia0", "nvidiactl")
 
 
+def member(number: int, pid: int) -> tuple[int, int]:
+    return (7, 2) if pid == 100 else (number, 0)
+
+
 def look(
     signals: GpuSignals, *holders: GpuHolder, mismatches: tuple[GpuMismatch, ...] = ()
 ) -> list[tuple[str, str, str, int]]:
     reading = GpuReading(GpuState.READY, "", (), holders, mismatches)
-    found = signals.look(reading, [SERVER, IDLE], {100: (7, 2)}, 1)
+    found = signals.look(reading, [SERVER, IDLE], member, 1)
     return [(name, one.kind, one.item, one.pid) for name, one in found]
 
 
@@ -47,7 +51,7 @@ def test_who_is_not_listed_is_told_when_two_looks_agree() -> None:
 
 
 def test_without_a_reading_nothing_is_told() -> None:
-    assert list(GpuSignals().look(None, [SERVER], {}, 1)) == []
+    assert list(GpuSignals().look(None, [SERVER], member, 1)) == []
 
 
 def device(ecc: int | None, *xids: int) -> GpuDevice:
@@ -57,7 +61,7 @@ def device(ecc: int | None, *xids: int) -> GpuDevice:
 
 def failures(signals: GpuSignals, ecc: int | None, *xids: int) -> list[tuple[str, str]]:
     reading = GpuReading(GpuState.READY, "", (device(ecc, *xids),))
-    return [(name, one.item) for name, one in signals.look(reading, [SERVER, IDLE], {}, 1)]
+    return [(name, one.item) for name, one in signals.look(reading, [SERVER, IDLE], member, 1)]
 
 
 def test_errors_of_a_gpu_are_told_to_the_workload_on_it() -> None:
@@ -76,5 +80,5 @@ def test_memory_errors_are_told_when_there_are_more() -> None:
 
 def test_the_same_answer_twice_is_told_once() -> None:
     signals, reading = GpuSignals(), GpuReading(GpuState.READY, "", (device(None, 79),))
-    assert len(list(signals.look(reading, [SERVER], {}, 1))) == 1
-    assert list(signals.look(reading, [SERVER], {}, 2)) == []
+    assert len(list(signals.look(reading, [SERVER], member, 1))) == 1
+    assert list(signals.look(reading, [SERVER], member, 2)) == []

@@ -1,7 +1,7 @@
 """What the kernel answered, as a verdict tells it."""
 
-from agent.daemon.answered import Repeats, judged, response
 from agent.daemon.hands import unanswered
+from agent.daemon.reflex_verdicts import Repeats, judged, response
 from agent.response.containment import Step
 from agent.response.policy import Decision
 from collectors.sightings import Sighting
