@@ -89,6 +89,7 @@ class Link:
             rows = [[number, unpack_verdict(body)] for number, body in batch.rows]
             if self._send("verdicts", rows=rows):
                 self._batch = batch
+                self._deadline_s = now_s + self._settings.ack_timeout_s
                 self.sent += len(rows)
 
     def _await_answer(self, now_s: float) -> None:
@@ -131,15 +132,15 @@ class Link:
         if not self.connected:
             log.info("ship.connected", central=self.endpoint)
         self.connected, self.problem, self._failures_in_row = True, "", 0
-        self._deadline_s = None
-        if self._batch is None:
+        if self._batch is not None and sequence != self._batch.last:
+            # The answer to a heartbeat, or to something before. It buys a batch no time: what was
+            # sent to a central that ended is never answered, though its successor hears us.
             return
-        if sequence == self._batch.last:
+        self._deadline_s = None
+        if self._batch is not None:
             self.acked += self._outbox.acknowledge(sequence)
             self.refused += refused
             self._batch = None
-        else:  # the answer to a heartbeat, or to something before; the batch's is still to come
-            self._deadline_s = self.last_ack_s + self._settings.ack_timeout_s
 
     def _fail(self, problem: str, now_s: float) -> None:
         if self.connected or not self.problem:
