@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final
 
@@ -89,6 +89,7 @@ class Judge:
         rereads: How much of its weights it read again.
         demand: What was asked of it in the last windows.
         unanswered: Grave requests whose answer is not known yet.
+        settled_ns: What was done until then is settled; see `settle`.
     """
 
     settings: JudgeSettings
@@ -107,6 +108,7 @@ class Judge:
     rereads: Rereads = field(default_factory=Rereads)
     demand: Demand = field(default_factory=Demand)
     unanswered: Unanswered = field(default_factory=Unanswered)
+    settled_ns: int = 0
 
     def __post_init__(self) -> None:
         """Bet at the pace a restored baseline was calibrated for."""
@@ -125,9 +127,10 @@ class Judge:
         known = self.unanswered.ripe(window)
         novel = self.assess_novel((*known, *self._unasked(window), *self._asked(window)))
         if state is BaselineState.LEARNING:
+            level = self.level_of(novel)
             self.baseline.learn(window)
             self.baseline.advance(window, self.settings, self.fit)
-            return self._assessment(state, self._level_of(novel, state), novel)
+            return self._assessment(state, level, novel)
         left = self.departures.look(window, self.baseline.repertoire, self.settings.theft_percent)
         again = self.rereads.look(window, self.baseline.resources, self.settings.theft_percent)
         novel = tuple(sorted((*left, *again, *novel), key=lambda new: (-new.level, new.time_ns)))
@@ -136,6 +139,14 @@ class Judge:
             self.evidence = EProcess(self.baseline.bet_stride)
         self._remember(novel)
         return self._announced(assessment)
+
+    def settle(self, time_ns: int) -> None:
+        """An operator gave the workload back: what was done until then adds to nothing after.
+
+        What a server does on its return (callers that went away, modules that its error path
+        loads) would else complete the intrusion that the operator just dealt with.
+        """
+        self.settled_ns = time_ns
 
     def compare(self, made_of: Mapping[str, str]) -> bool:
         """Hold what runs against what was learnt; returns whether that changed the state."""
@@ -188,7 +199,8 @@ class Judge:
         latest = max((new.time_ns for new in found if _adds_up(new)), default=0)
         if not latest or self.baseline.state is BaselineState.LEARNING:
             return []
-        near = [new for new in (*self.passing, *found) if latest - new.time_ns <= TOGETHER_NS]
+        passing = (*self._unsettled(self.passing), *found)
+        near = [new for new in passing if latest - new.time_ns <= TOGETHER_NS]
         known = self.baseline.repertoire
         return [one for one in (refusals.sweep(near, known), questions.tunnel(near, known)) if one]
 
@@ -202,28 +214,31 @@ class Judge:
         if not novel:
             return None
         state = self.baseline.state
-        level = self._level_of(novel, state)
+        level = self.level_of(novel)
         self._remember(novel)
         return self._assessment(state, level, novel)
+
+    def _unsettled(self, novel: Iterable[NovelItem]) -> Iterator[NovelItem]:
+        return (new for new in novel if new.time_ns > self.settled_ns)
 
     def _remember(self, novel: Iterable[NovelItem]) -> None:
         if self.baseline.state is not BaselineState.LEARNING:
             self.recent.extend(new for new in novel if new.level >= Level.MEDIUM)
             self.passing.extend(new for new in novel if _adds_up(new))
 
-    def _level_of(self, novel: Sequence[NovelItem], state: BaselineState) -> Level:
-        """Return the level of items together with those shortly before.
+    def level_of(self, novel: Sequence[NovelItem]) -> Level:
+        """Return the level of items together with those shortly before. Changes nothing.
 
         A high one and another kind of at least medium within ten seconds are critical; files
         of many places are a search, and high. What outsiders do is no step of the workload.
         """
         level = max((new.level for new in novel), default=Level.INFO)
-        if state is BaselineState.LEARNING or level < Level.MEDIUM:
+        if self.baseline.state is BaselineState.LEARNING or level < Level.MEDIUM:
             return level
         latest = max(new.time_ns for new in novel)
         near = [
             new
-            for new in (*self.recent, *novel)
+            for new in (*self._unsettled(self.recent), *novel)
             if latest - new.time_ns <= TOGETHER_NS and not is_stranger(new.role)
         ]
         kinds = {new.kind for new in near if new.level >= Level.MEDIUM}
@@ -251,7 +266,7 @@ class Judge:
         )
         shares = self._shares(window)
         level = max(
-            self._level_of(novel, state),
+            self.level_of(novel),
             self._statistical(evidence, spent),
             self._invariants(window, shares),
         )

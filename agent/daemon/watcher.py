@@ -262,7 +262,28 @@ class Watcher:
 
     def _consider(self, assessment: Assessment, lost: int) -> Decision:
         """Decide on a step, and begin it unless one as high is under way or standing."""
-        decision = decide(
+        decision = self._decide(assessment, lost)
+        if decision.step >= Step.LIMIT:
+            left = self._decide(self._not_released(assessment), lost)
+            if left.step < decision.step:
+                known = "an operator released the workload after the same"
+                decision = Decision(left.step, decision.wanted, known)
+        if decision.step < Step.LIMIT or self.hands.standing(self.found.id) >= decision.step:
+            return decision
+        verdict = self.origin.id(self.start_ns)
+        if self.dry_run:
+            self.action = self.hands.rehearse(self.target(), decision, verdict)
+            return decision
+        self._grave = [*self._grave, *assessment.novel][-RECENT:]
+        first = trigger(item for item in assessment.novel if item.time_ns > self.released_ns)
+        since_ns = first.time_ns if first else self.start_ns
+        self.action = self.hands.begin(
+            self.target(), decision, since_ns, verdict, assessment.summary
+        )
+        return decision
+
+    def _decide(self, assessment: Assessment, lost: int) -> Decision:
+        return decide(
             Evidence(
                 permitted=self.respond,
                 level=_own_level(assessment),
@@ -272,35 +293,26 @@ class Watcher:
                 breaker_open=self.hands.breaker_open,
             )
         )
-        if decision.step >= Step.LIMIT and self._was_released(assessment):
-            known = "an operator released the workload after the same"
-            return Decision(Step.ALERT, decision.wanted, known)
-        if decision.step < Step.LIMIT or self.hands.standing(self.found.id) >= decision.step:
-            return decision
-        verdict = self.origin.id(self.start_ns)
-        if self.dry_run:
-            self.action = self.hands.rehearse(self.target(), decision, verdict)
-            return decision
-        self._grave = [*self._grave, *assessment.novel][-RECENT:]
-        first = trigger(assessment.novel)
-        since_ns = first.time_ns if first else self.start_ns
-        self.action = self.hands.begin(
-            self.target(), decision, since_ns, verdict, assessment.summary
-        )
-        return decision
 
-    def _was_released(self, assessment: Assessment) -> bool:
-        grave = [item for item in assessment.novel if item.level >= Level.MEDIUM]
+    def _not_released(self, assessment: Assessment) -> Assessment:
+        """What is left to act on: a window may hold the end of what was released, and more."""
         known = {(item.kind, item.item) for item in self._grave}
-        return bool(grave) and all(
-            item.time_ns <= self.released_ns
-            or (item.pid in self.tolerated and (item.kind, item.item) in known)
-            for item in grave
+        left = tuple(
+            item
+            for item in assessment.novel
+            if item.time_ns > self.released_ns
+            and not (item.pid in self.tolerated and (item.kind, item.item) in known)
         )
+        if all(item.level < Level.MEDIUM for item in set(assessment.novel) - set(left)):
+            return assessment
+        level = min(assessment.level, max(Level.LOW, self.judge.level_of(left)))
+        return replace(assessment, novel=left, level=level)
 
     def release(self, children: Iterable[int], now_ns: int) -> None:
-        """An operator gave the workload back, at this time, with these unknown children alive."""
+        """An operator gives the workload back, at this time, with these unknown children alive."""
         self.tolerated, self.released_ns = set(children), now_ns
+        self.judge.settle(now_ns)
+        self.tap.settled(self.found.name, now_ns)
         self.repeats = reflex_verdicts.Repeats()
         self.telling = Telling()  # what is repeated after a release is news to whoever released
 

@@ -133,6 +133,7 @@ def pack_judge(judge: Judge) -> dict[str, Any]:
         ],
         "unanswered": [pack_item(item) for item in judge.unanswered.waiting],
         "demand": [_asked(one) for one in judge.demand.windows],
+        "settled_ns": judge.settled_ns,
     }
 
 
@@ -163,6 +164,7 @@ def restore_memory(judge: Judge, plain: Mapping[str, Any]) -> None:
     judge.unanswered.waiting = [unpack_item(item) for item in plain.get("unanswered", ())]
     judge.drift.excess = plain.get("drift", 0.0)
     judge.announcing = plain.get("announcing", False)
+    judge.settled_ns = plain.get("settled_ns", 0)
     sent, told = plain.get("departures", ({}, ()))  # the same
     judge.departures.sent = dict(sent)
     judge.departures.told = {(peer, percent) for peer, percent in told}

@@ -100,6 +100,7 @@ class Replay:
             "settings": self._settings,
             "compared": self._compared,
             "kept": self._kept,
+            "settled": self._settled,
             "noted": self._noted,
             "lost": self._lost,
         }
@@ -156,6 +157,9 @@ class Replay:
 
     def _kept(self, name: str, made_of: dict[str, str]) -> None:
         self._courses[name].judge.baseline.keep(made_of)
+
+    def _settled(self, name: str, time_ns: int) -> None:
+        self._courses[name].judge.settle(time_ns)
 
     def _noted(self, name: str, made_of: dict[str, str], learned_unix_ns: int) -> None:
         baseline = self._courses[name].judge.baseline

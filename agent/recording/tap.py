@@ -154,3 +154,8 @@ class Tap:
         if self._recorder is not None:
             kept = dict(made_of)
             self._recorder.offer(lambda: ["kept", name, kept])
+
+    def settled(self, name: str, time_ns: int) -> None:
+        """An operator gave the workload back."""
+        if self._recorder is not None:
+            self._recorder.offer(lambda: ["settled", name, time_ns])

@@ -228,6 +228,21 @@ def test_a_frozen_server_answers_again_after_agent_release(free: Scene) -> None:
     assert free.daemon.json("containments") == []
 
 
+def test_what_a_released_server_stumbles_over_does_not_freeze_it_again(free: Scene) -> None:
+    server = free.servers["freeze"]
+    server.order("subprocess.Popen(['/usr/bin/awk', '1', '/dev/null'])")
+    (one,) = wait_for(lambda: free.daemon.live("freeze"))
+    server.end_intruders()
+    since_ns = time.monotonic_ns()
+    assert free.daemon.command("release", one["id"]).returncode == 0
+    # Its callers went away: it meets errors, and opens what tells of them.
+    server.do(READ.format(path=__file__))
+    verdict = free.daemon.told("freeze", __file__, since_ns)
+    assert verdict["response"]["containment"] in {"", one["id"]}  # a window may hold both
+    assert server.answers()
+    assert free.daemon.live("freeze") == []
+
+
 def test_a_contained_server_cannot_connect_and_still_serves_its_clients(free: Scene) -> None:
     server, since_ns = free.servers["contain"], time.monotonic_ns()
     server.do(CONNECT.format(port=1011))

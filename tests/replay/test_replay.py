@@ -103,6 +103,21 @@ def test_what_was_recent_when_the_recording_began_still_counts(tmp_path: Path) -
     assert shared(list(Replay(tmp_path / "r").verdicts())) == shared(live.told)
 
 
+@pytest.mark.parametrize(("released_s", "level"), [(99.5, "medium"), (98.0, "critical")])
+def test_a_release_settles_what_was_before_it_in_a_replay_too(
+    tmp_path: Path, released_s: float, level: str
+) -> None:
+    live = Live(guarding_judge())
+    live.see(item("exec", "/srv/other", at_s=99.0))
+    live.tap.start(tmp_path / "r", LONG_S, [live])
+    live.judge.settle(round(released_s * 1e9))
+    live.tap.settled("embedder", round(released_s * 1e9))
+    live.close(window(101, item("file", "/srv/elsewhere/served.py", at_s=101.0)))
+    stop(live)
+    assert live.told[0]["level"] == level
+    assert shared(list(Replay(tmp_path / "r").verdicts())) == shared(live.told)
+
+
 def test_a_replay_goes_through_learning_as_live_did(tmp_path: Path) -> None:
     asked: list[Floats] = []
 

@@ -142,6 +142,18 @@ def test_two_kinds_of_novelty_far_apart_are_not(judge: Judge) -> None:
     assert second.level is Level.HIGH
 
 
+def test_what_follows_a_release_does_not_complete_what_was_released(judge: Judge) -> None:
+    judge.assess_items([item("exec", "/opt/x/unheard-of", at_s=60)])
+    judge.settle(62_000_000_000)
+    after = judge.assess_items([item("file", "/srv/elsewhere/served.py", at_s=63)])
+    assert after is not None
+    assert after.level is Level.MEDIUM
+    judge.assess_items([item("exec", "/opt/x/another", at_s=64)])
+    again = judge.assess_items([item("peer", "tcp 10.9.8.7:443", at_s=65)])
+    assert again is not None
+    assert again.level is Level.CRITICAL
+
+
 def test_loss_never_hides_a_sensitive_thing(judge: Judge) -> None:
     found = judge.observe(window(60, item("exec", "/bin/sh", at_s=60), lost=100_000))
     assert found.level is Level.CRITICAL
