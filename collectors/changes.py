@@ -32,7 +32,12 @@ _MARKS: Final = {
     "CHANGE_MOUNT": "mounted",
     "CHANGE_UNMOUNT": "unmounted",
     "CHANGE_FLAGS": "flags",
+    "CHANGE_REFUSED_OPEN": "refused-open",
+    "CHANGE_REFUSED_WRITE": "refused-write",
 }
+REFUSED: Final = frozenset({"refused-open", "refused-write"})
+"""Marks, and kinds, of opens that the kernel did not allow; nothing was changed by them."""
+
 _ATTRIBUTE_MARKS: Final = {
     "XATTR_CAPABILITY": "file-capabilities",
     "XATTR_SECURITY": "security-attribute",
@@ -108,7 +113,7 @@ class Changes:
         marks = base.pop("marks") | {mark} | self._told(mark, int(crowd["detail"]))
         marks |= {"given"} if flags & self._given else set()
         marks = of_directory(marks) if flags & self._directory else marks
-        return Sighting("write", normal(item), **base, marks=marks, count=count)
+        return Sighting(_kind(mark), normal(item), **base, marks=marks, count=count)
 
     def _sighting(self, record: np.void, item: str, other: str, count: int = 1) -> Sighting:
         operation, detail = int(record["operation"]), int(record["detail"])
@@ -121,7 +126,7 @@ class Changes:
         if flags & self._directory:
             marks = of_directory(marks)
         return Sighting(
-            kind="write",
+            kind=_kind(mark),
             item=item,
             **base,
             marks=marks,
@@ -145,6 +150,11 @@ class Changes:
         elif mark == "attribute":
             told |= {self._attributes[detail]} if detail in self._attributes else set()
         return frozenset(told)
+
+
+def _kind(mark: str) -> str:
+    """What was not allowed is of a kind of its own: only what judges it may take it for a use."""
+    return mark if mark in REFUSED else "write"
 
 
 def _value(mark: str, detail: int) -> str:

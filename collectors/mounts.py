@@ -21,7 +21,7 @@ from collectors.sightings import Sighting
 _K = TypeVar("_K")
 _V = TypeVar("_V")
 
-_PATHS: Final = frozenset({"file", "write", "exec", "library"})
+_PATHS: Final = frozenset({"file", "write", "refused-open", "refused-write", "exec", "library"})
 _MOVES: Final = frozenset({"155", "161", "272", "308"})
 """Calls after which a process may see other mounts: pivot_root, chroot, unshare, setns."""
 

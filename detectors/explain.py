@@ -88,6 +88,7 @@ _CHANGED: Final = {
     "unmounted": "unmounted {0}",
     "flags": "changed the flags of {0}",
 }
+_TRIED: Final = {"refused-open": "tried to open {0}", "refused-write": "tried to write {0}"}
 _CHANGED_TO: Final = {
     "executable": "made {0} executable (mode {1})",
     "set-id": "made {0} run with its owner's rights (mode {1})",
@@ -198,6 +199,9 @@ def changed(one: NovelItem) -> str:
         return departed(one.item)
     if TAKEN in one.marks:
         return f"read {one.other} of {one.item}"
+    for mark, form in _TRIED.items():
+        if mark in one.marks:
+            return form.format(one.item)
     change = change_of(one.marks)
     if not change:
         return ""

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Final
 
-from detectors import questions, refusals
+from detectors import attempts, questions, refusals
 from detectors.assessment import Level
 from detectors.changes import MODEL_FILE, change_of, weigh
 from detectors.generalise import (
@@ -60,7 +60,11 @@ def weight(item: Item, known: Repertoire) -> Verdict:
     if is_stranger(item.role):
         return _stranger(item, known)
     judge = _BY_KIND.get(item.kind)
-    return _OTHER.get(item.kind, _UNUSUAL) if judge is None else judge(item, known)
+    found = _OTHER.get(item.kind, _UNUSUAL) if judge is None else judge(item, known)
+    if not attempts.is_attempt(item.marks):
+        return found
+    level, reason, techniques = found
+    return attempts.weighed(level, sensitive=False), reason + attempts.WORDS, techniques
 
 
 _UNUSUAL: Final[Verdict] = (Level.MEDIUM, "something it never did", ())

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from typing import Final
 
+from detectors.attempts import ATTEMPTS
 from detectors.changes import CHANGES
 from detectors.generalise import (
     EPHEMERAL_PORT_FIRST,
@@ -38,6 +39,7 @@ _KEY_MARKS: Final = (
     *("kernel-name", "unlinked", "replaced", "uncaused", "stranger", "other-owner", "executable"),
     *("ld-preload", "ld-audit", "written"),
     *sorted(CHANGES),
+    *ATTEMPTS,
     *("set-id", "device", "immutable", "file-capabilities", "security-attribute"),
     *(rule.mark for rule in models.RULES),
 )

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Final
 
+from detectors import attempts
 from detectors.assessment import Level
 from detectors.generalise import generalise_peer, own_process
 from detectors.rules import MARK_RULES, PUBLIC, RULES, MarkRule, Rule
@@ -61,7 +62,15 @@ def sensitivity(item: Item) -> Sensitivity | None:
         led_to = _by_name(item.kind, item.other)
         # A link to an installed program is how environments are made.
         found += [led_to] if led_to is not None and led_to.level is Level.CRITICAL else []
-    return max(found, key=lambda one: (one.invariant, one.level), default=None)
+    gravest = max(found, key=lambda one: (one.invariant, one.level), default=None)
+    if gravest is not None and attempts.is_attempt(item.marks):
+        return replace(
+            gravest,
+            level=attempts.weighed(gravest.level, sensitive=True),
+            reason=gravest.reason + attempts.WORDS,
+            invariant=False,  # nobody has got anything: a server may ask for it at each start
+        )
+    return gravest
 
 
 def _also(item: Item) -> tuple[str, ...]:

@@ -159,6 +159,8 @@ static __always_inline __u32 change_is_grave(__u32 operation)
 	case CHANGE_RMDIR:
 	case CHANGE_TRUNCATE:
 	case CHANGE_TIMES:
+	case CHANGE_REFUSED_OPEN:
+	case CHANGE_REFUSED_WRITE:
 		return class == FILE_SECRET || class == FILE_CODE || class == FILE_WEIGHTS ||
 		       class == FILE_CONFIG;
 	}
@@ -273,7 +275,8 @@ __noinline int change_tell(void)
 
 	if (!state || !change)
 		return 0;
-	total_add(state->workload, COUNT_CHANGES, 1);
+	if (change->names[0].operation < CHANGE_REFUSED_OPEN)
+		total_add(state->workload, COUNT_CHANGES, 1);
 	change->time_ns = bpf_ktime_get_ns();
 	change->grave = 0;
 	for (__u32 i = 0; i < 2 && change->names[i].operation; i++) {

@@ -155,6 +155,8 @@ enum change_operation {
 	CHANGE_LINK_FROM = 16, /* the name that got a second one; with CHANGE_LINK, of one time */
 	CHANGE_SYMLINK_TARGET = 17, /* what it holds, as given; with CHANGE_SYMLINK, of one time */
 	CHANGE_FLAGS = 18,          /* of the inode, as chattr(1) sets them */
+	CHANGE_REFUSED_OPEN = 19,   /* changes nothing: an open that was not allowed */
+	CHANGE_REFUSED_WRITE = 20,  /* the same, of one that was to write; `detail`: open flags */
 };
 
 /* Which extended attribute a CHANGE_XATTR is about; its `detail`. */

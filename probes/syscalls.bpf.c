@@ -22,6 +22,9 @@
 #define UNSHARE_NUMBER 272
 #define EXECVE_NUMBER 59
 #define EXECVEAT_NUMBER 322
+#define EPERM_ERROR 1
+#define EACCES_ERROR 13
+#define EROFS_ERROR 30
 #define NATIVE_OF_FOREIGN 0x10000 /* beside a number: of a foreign call, which does the same */
 #define FS_IOC_SETFLAGS_NUMBER 0x40086602
 #define FS_IOC_FSSETXATTR_NUMBER 0x401c5820
@@ -125,6 +128,12 @@ static __always_inline void bytes_moved(__u32 workload, __u32 class, __u32 fd, l
 	}
 }
 
+/* Who asked may not; what is merely absent is asked for all the time. */
+static __always_inline int not_allowed(long ret)
+{
+	return ret == -EPERM_ERROR || ret == -EACCES_ERROR || ret == -EROFS_ERROR;
+}
+
 static __always_inline void call_dispatch(struct task_struct *task, struct task_state *state,
 					  struct pt_regs *regs, long ret, __u32 number)
 {
@@ -171,6 +180,8 @@ static __always_inline void call_dispatch(struct task_struct *task, struct task_
 	case CALL_OPEN:
 		if (ret >= 0)
 			file_opened(ret, number);
+		else if (not_allowed(ret))
+			name_changed(number, regs->di, regs->si, regs->dx, regs->r10);
 		break;
 	case CALL_CONNECT:
 		socket_connected(regs->di, ret);

@@ -57,6 +57,12 @@ _FILES: Final = (
         'os.chmod(where + "/renamed", 0o755)',
         _is("write", "{where}/renamed", "executable"),
     ),
+    Eye("open not allowed", """
+try:
+    open("/sys/kernel/uevent_seqnum", "w")  # nobody may, root neither
+except OSError:
+    pass
+""", _is("refused-write", "/sys/kernel/uevent_seqnum")),
     Eye("directory listed", "os.listdir(where)", _is("file", "{where}/", "listed")),
     Eye("weights mapped", """
 with open(where + "/eye.gguf", "wb") as file:

@@ -24,6 +24,8 @@ _KINDS: Final = {
     "image": ItemKind.EXEC,
     "file": ItemKind.FILE,
     "write": ItemKind.WRITE,
+    "refused-open": ItemKind.FILE,
+    "refused-write": ItemKind.WRITE,
     "library": ItemKind.LIBRARY,
     "model": ItemKind.MODEL,
     "approval": ItemKind.MODEL,

@@ -28,6 +28,7 @@ from collectors.own_cgroup import OwnCgroup
 from collectors.processes import Process
 from collectors.sightings import Sighting
 from detectors.assessment import Assessment, BaselineState, Level, NovelItem
+from detectors.attempts import is_attempt
 from detectors.baseline import Baseline
 from detectors.changes import MODEL_FILE
 from detectors.judge import Judge
@@ -221,7 +222,8 @@ class Watcher:
         """Models that it learns with are part of what it is made of."""
         if self.judge.baseline.state is not BaselineState.LEARNING or is_stranger(item.role):
             return
-        is_model = item.kind in _USES and MODEL_FILE.search(item.item) is not None
+        used = item.kind in _USES and not is_attempt(item.marks)
+        is_model = used and MODEL_FILE.search(item.item) is not None
         if is_model and len(self._models) < MOST_MODELS:
             self._models.add(item.item)
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import PurePath
 from typing import Final
 
+from detectors.attempts import is_attempt
 from detectors.generalise import EPHEMERAL_PORT_FIRST, address_class, split_endpoint
 from detectors.repertoire import Repertoire
 from detectors.sensitive import sensitivity
@@ -78,8 +79,11 @@ def _keys(known: Repertoire, kinds: Iterable[ItemKind]) -> Iterator[tuple[ItemKi
             continue
         for kind in kinds:
             for key in by_kind.get(kind, ()):
-                text, bracket, _ = key.rpartition(" [")
-                yield kind, text if bracket and key.endswith("]") else key
+                text, bracket, marks = key.rpartition(" [")
+                if not bracket or not key.endswith("]"):
+                    yield kind, key
+                elif not is_attempt(marks[:-1].split(",")):  # asked for, and never had
+                    yield kind, text
 
 
 def _peers(known: Repertoire) -> Iterator[Grant]:

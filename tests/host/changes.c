@@ -4,6 +4,7 @@
 #define _GNU_SOURCE
 #include <fcntl.h>
 #include <linux/fs.h>
+#include <linux/openat2.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -179,6 +180,31 @@ static void mount_each(const char *name)
 	must(umount2(name, MNT_DETACH), "umount2");
 }
 
+/* Opens what another user keeps, each way. */
+static void refused_each(const char *name, long turn)
+{
+	struct open_how how = {.flags = turn % 2 ? O_RDWR : O_RDONLY};
+	char whole[4200];
+	long fd;
+
+	snprintf(whole, sizeof(whole), "%s/%s", directory, name);
+	must(chmod(name, 0), "chmod");
+	must(syscall(SYS_setfsuid, 65534), "setfsuid");
+	if (turn % 4 == 0)
+		fd = syscall(SYS_open, whole, O_RDONLY);
+	else if (turn % 4 == 1)
+		fd = syscall(SYS_openat, there, name, O_WRONLY);
+	else if (turn % 4 == 2)
+		fd = syscall(SYS_openat2, AT_FDCWD, name, &how, sizeof(how));
+	else
+		fd = syscall(SYS_creat, name, 0600);
+	must(syscall(SYS_setfsuid, 0), "setfsuid back");
+	if (fd != -1 || open("absent", O_RDONLY) != -1) { /* the latter is told by nobody */
+		fprintf(stderr, "%s: it opened\n", name);
+		_exit(4);
+	}
+}
+
 static int change(const char *deed, long turn)
 {
 	char name[32], other[32];
@@ -211,6 +237,8 @@ static int change(const char *deed, long turn)
 		times_each(name, turn);
 	else if (!strcmp(deed, "flags"))
 		flags_each(name);
+	else if (!strcmp(deed, "refused"))
+		refused_each(name, turn);
 	else if (!strcmp(deed, "mount"))
 		mount_each(name);
 	else

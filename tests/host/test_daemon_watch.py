@@ -17,6 +17,7 @@ pytestmark = pytest.mark.timeout(120)
 
 HIGH = 3
 EPERM = 1
+EACCES = 13
 
 # A child of a child, whose parent has gone: it wakes up often until somebody stops it.
 ORPHAN = """
@@ -46,6 +47,15 @@ time.sleep(1)
 """
 BASH = {"shell": "/bin/bash", "option": "-c", "script": "sleep 0.1; true"}
 READ = "open({path!r}).close()"
+# As another user would ask, for this one thread.
+FORBIDDEN = """
+libc = ctypes.CDLL(None)
+libc.setfsuid(65534)
+try:
+    open({path!r}).close()
+finally:
+    libc.setfsuid(0)
+"""
 CONNECT = "socket.create_connection(('127.0.0.1', {port}), 2).close(); answer = {{'errno': 0}}"
 
 
@@ -166,6 +176,14 @@ def test_reading_a_decoy_credential_is_grave(free: Scene, name: str) -> None:
     verdict = free.daemon.told("alert", str(path), since_ns)
     assert rank(verdict) >= HIGH
     assert [new["kind"] for new in verdict["novel"] if new["item"] == str(path)] == ["file"]
+
+
+def test_a_secret_that_the_kernel_did_not_give_is_grave_all_the_same(free: Scene) -> None:
+    server, since_ns = free.servers["alert"], time.monotonic_ns()
+    assert server.do(FORBIDDEN.format(path="/etc/shadow")) == {"errno": EACCES}
+    verdict = free.daemon.told("alert", "/etc/shadow", since_ns)
+    (new,) = (one for one in verdict["novel"] if one["item"] == "/etc/shadow")
+    assert (new["level"], new["deed"]) == ("high", "tried to open /etc/shadow")
 
 
 @pytest.mark.parametrize("stranger", [1, 2])

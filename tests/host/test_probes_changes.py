@@ -77,6 +77,26 @@ def test_each_of_13_changes_is_told_by_its_full_path(
     assert not seen.losses["LOSS_READ_FAULT"]
 
 
+def test_each_open_that_was_not_allowed_is_told_by_its_path_and_is_no_change(
+    eyes: Eyes, files: Path
+) -> None:
+    files.chmod(0o755)
+    with eyes.changes("refused", files, COUNT) as gated:
+        gated.tell()
+        output, errors = gated.process.communicate(timeout=20)
+    assert gated.process.returncode == 0, (output, errors)
+    seen = eyes.seen(gated.number)
+    tried = {
+        kind: sorted(Path(s.item) for s in seen.sightings if s.kind == kind and kind in s.marks)
+        for kind in ("refused-open", "refused-write")
+    }
+    assert tried["refused-open"] == sorted(files / f"n{n}" for n in range(COUNT) if n % 4 in {0, 2})
+    assert tried["refused-write"] == sorted(files / f"n{n}" for n in range(COUNT) if n % 2)
+    assert not [s for s in seen.sightings if s.kind == "file" and Path(s.item).parent == files]
+    assert seen.totals["COUNT_CHANGES"] == COUNT  # the changes of mode
+    assert not seen.losses["LOSS_READ_FAULT"]
+
+
 def test_what_a_link_leads_to_is_told_as_it_was_given(eyes: Eyes, files: Path) -> None:
     assert {s.other for s in of(changed(eyes, "symlink", files), "symlinked")} == {
         f"n{number}" for number in range(COUNT)

@@ -202,6 +202,37 @@ def test_learnt_secret_is_ordinary_for_its_role_only(known: Repertoire) -> None:
 
 
 @pytest.mark.parametrize(
+    ("kind", "mark", "path", "level"),
+    [
+        ("file", "refused-open", "/etc/shadow", Level.HIGH),
+        ("file", "refused-open", "/root/.ssh/id_ed25519", Level.HIGH),
+        ("write", "refused-write", "/etc/cron.d/update", Level.HIGH),
+        ("write", "refused-write", "/etc/odd", Level.MEDIUM),
+        ("file", "refused-open", "/mnt/data/others", Level.LOW),
+        ("file", "refused-open", "/srv/models/digits/v1/new", Level.INFO),
+        ("write", "refused-write", "/usr/lib/python3/__pycache__/x.pyc", Level.INFO),
+    ],
+)
+def test_what_the_kernel_did_not_allow_weighs_as_an_attempt(
+    known: Repertoire, kind: str, mark: str, path: str, level: Level
+) -> None:
+    found = novelty.assess(item(kind, path, marks=(mark, "given")), known)
+    assert found is not None
+    assert found.level is level
+    assert found.reason.endswith("the kernel did not allow it")
+
+
+def test_an_attempt_that_was_learnt_excuses_no_deed(known: Repertoire) -> None:
+    known.add(item("file", "/etc/shadow", marks=("refused-open",)))
+    known.add(item("file", "/mnt/data/others", marks=("refused-open",)))
+    assert novelty.assess(item("file", "/etc/shadow", marks=("refused-open",)), known) is None
+    for path, level in (("/etc/shadow", Level.CRITICAL), ("/mnt/data/more", Level.MEDIUM)):
+        found = novelty.assess(item("file", path), known)
+        assert found is not None
+        assert found.level is level
+
+
+@pytest.mark.parametrize(
     "path",
     ["/srv/models/", "/srv/models/digits/", "/srv/models/digits/v1/", "/tmp/", "/proc/77/fd/"],
 )

@@ -46,6 +46,13 @@ def test_secrets_are_files_of_a_sensitive_class_and_below_the_hosts_places() -> 
     assert found.secrets == {"/home/a/.aws/credentials", "/etc/kubernetes/state"}
 
 
+def test_a_secret_that_was_asked_for_in_vain_is_not_allowed() -> None:
+    found = Repertoire()
+    marks = frozenset({"refused-open"})
+    found.add(Item(ItemKind.FILE, "/etc/shadow", "main", 0, 77, marks=marks))
+    assert learnt(found, ("/etc/shadow",)).secrets == set()
+
+
 def test_a_peer_is_its_address_with_its_port() -> None:
     found = learnt(known(("peer", "tcp 10.0.0.1:443"), ("peer", "udp [fd00::1]:53")), ()).peers
     assert found == {of_peer(TCP, "10.0.0.1", 443), of_peer(UDP, "fd00::1", 53)}

@@ -1,0 +1,29 @@
+"""Opens that the kernel did not allow: what somebody wanted, and has not got."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Final
+
+from detectors.assessment import Level
+
+ATTEMPTS: Final = ("refused-open", "refused-write")
+"""Marks, of files that were to be read and written."""
+
+WORDS: Final = "; the kernel did not allow it"
+
+
+def is_attempt(marks: Iterable[str]) -> bool:
+    """Tell whether nothing was read or written, for want of the right to."""
+    return any(mark in ATTEMPTS for mark in marks)
+
+
+def weighed(level: Level, *, sensitive: bool) -> Level:
+    """Return what an attempt weighs where the deed would weigh `level`.
+
+    Who tries what is dangerous by itself is no less an intruder for having failed; anything else
+    is a probe of what there is, or a program that was told the wrong place.
+    """
+    if sensitive:
+        return min(level, Level.HIGH)
+    return Level(max(Level.INFO, min(level, Level.HIGH) - 1))
