@@ -408,6 +408,17 @@ class Baseline:
             "refused": self.repertoire.refused,
         }
 
+    def page(self) -> dict[str, object]:
+        """Return the summary with every known thing, and what bounds it where something does."""
+        known = self.repertoire
+        items = [
+            {"role": role, "kind": str(kind), "item": key}
+            | ({"phases": sorted(only)} if (only := known.apart.get((role, kind, key))) else {})
+            | ({"doubted": True} if (role, kind, key) in known.once else {})
+            for role, kind, key in sorted(known)
+        ]
+        return self.summary() | {"items": items}
+
 
 def _enough(settings: JudgeSettings) -> int:
     """Return the windows with activity that are evidence enough for a shadow."""

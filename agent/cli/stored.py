@@ -32,12 +32,7 @@ def page(state: Path, workload: str) -> dict[str, Any]:
     file = BaselineFiles(state).path(workload)
     if not file.exists():
         raise UnknownError("baseline", workload)
-    baseline = _read(file)
-    items = [
-        {"role": role, "kind": str(kind), "item": key}
-        for role, kind, key in sorted(baseline.repertoire)
-    ]
-    return dict(baseline.summary()) | {"items": items}
+    return dict(_read(file).page())
 
 
 def _read(file: Path) -> Any:  # noqa: ANN401  (a Baseline, imported late)

@@ -171,12 +171,7 @@ class Handlers:
 
     def baseline_show(self, arguments: Arguments) -> dict[str, Any]:
         """What was learned, as plain values."""
-        watcher = self._watcher(str(arguments["workload"]))
-        known = [
-            {"role": role, "kind": str(kind), "item": key}
-            for role, kind, key in sorted(watcher.judge.baseline.repertoire)
-        ]
-        return dict(watcher.judge.baseline.summary()) | {"items": known}
+        return self._watcher(str(arguments["workload"])).judge.baseline.page()
 
     def baseline_learn(self, arguments: Arguments) -> dict[str, Any]:
         """Begin anew."""

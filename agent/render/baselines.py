@@ -26,6 +26,8 @@ def _head(baseline: Mapping[str, Any]) -> Iterator[str]:
         yield f"  guards since {moment(learned_ns)}"
     for name, fact in baseline.get("made_of", {}).items():
         yield f"  made of {name}: {fact}"
+    if phases := baseline.get("phases"):
+        yield f"  seen in the phases: {', '.join(phases)}"
     if baseline.get("coverage") is not None:
         yield f"  covers {baseline['coverage']:.1%} of what the kernel counted"
     if grams := baseline.get("grams"):
@@ -40,7 +42,7 @@ def _head(baseline: Mapping[str, Any]) -> Iterator[str]:
 def _roles(items: Any, *, colour: bool) -> Iterator[str]:  # noqa: ANN401  (a list of plain maps)
     known: dict[str, dict[str, list[str]]] = defaultdict(lambda: defaultdict(list))
     for item in items:
-        known[item["role"]][item["kind"]].append(item["item"])
+        known[item["role"]][item["kind"]].append(item["item"] + _bounds(item))
     for role, kinds in known.items():
         yield ""
         yield strong(f"As {role}", colour=colour)
@@ -49,3 +51,10 @@ def _roles(items: Any, *, colour: bool) -> Iterator[str]:  # noqa: ANN401  (a li
             yield from (f"    {name}" for name in names[:_SHOWN])
             if len(names) > _SHOWN:
                 yield f"    and {len(names) - _SHOWN:,} more"
+
+
+def _bounds(item: Mapping[str, Any]) -> str:
+    """What a known thing is known for, if that is less than everything."""
+    words = [f"in {' and '.join(item['phases'])} alone"] if item.get("phases") else []
+    words += ["seen at one time only: in doubt"] if item.get("doubted") else []
+    return f"  ({'; '.join(words)})" if words else ""
