@@ -384,6 +384,8 @@ class Daemon:
             found, judge, self.settings, self.hands, self.lineage, origin, self.tell,
             self._window_start_ns, self.tap, Catcher(self.symbols),
         )  # fmt: skip
+        # The ring may still hold what was answered while no agent ran.
+        self.watchers[found.name].release((), self.containments.released_ns(found.name))
         if begins(found):
             judge.phase = Phase.STARTUP
         if baseline.state is BaselineState.LEARNING:

@@ -273,6 +273,15 @@ class Containments:
             self._ledger.load()
             return tuple(self._release(one, why) for one in self._ledger.live())
 
+    def released_ns(self, workload: str) -> int:
+        """Return when a workload was last given back since the host started, CLOCK_MONOTONIC.
+
+        0: never. Whoever did it, also while no agent ran; raises JournalError.
+        """
+        here = (one for one in self.list() if one.target.workload == workload)
+        ours = (one.times for one in here if one.boot == self._ledger.boot)
+        return max((times.get(Event.RELEASE, 0) for times in ours), default=0)
+
     def list(self) -> tuple[Containment, ...]:
         """Return every containment the journal still knows, ended ones too, oldest first."""
         with self._ledger.journal.locked():
