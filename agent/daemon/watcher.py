@@ -137,11 +137,11 @@ class Watcher:
         self.tap.items(self, items)
         assessment = self.judge.assess_items(items)
         if assessment is not None:
-            self.stacks.want(assessment.novel)
             if self.held():
                 # Its last acts before it stood still.
                 self._grave = [*self._grave, *assessment.novel][-RECENT:]
             self._consider(assessment, 0)
+            self.stacks.want(assessment.novel)  # to explain can wait for the act
 
     def _take(self, sighting: Sighting, role_of: Callable[[int], str], items: list[Item]) -> None:
         """Remember one sighting, and add what is new about it to `items`."""

@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
-from agent.response.containment import NANOSECONDS, Containment, Event, advance
+from agent.response.containment import NANOSECONDS, Containment, Event, Step, advance
 from agent.response.journal import Journal
 from agent.response.processes import boot_id
 
@@ -63,11 +63,16 @@ class Ledger:
         return same[0] if same else None
 
     def begin(self, intent: Containment) -> Containment:
-        """Record, durably, what is about to be done; also a higher step of the same id."""
+        """Record what is about to be done; also a higher step of the same id.
+
+        It outlives the agent from here on. The disk is waited for once the step is taken, in the
+        record of that: a power cut in between gives every process back by itself. Only what cannot
+        be given back is on the disk before.
+        """
         if self.journal.crowded:
             self.compact()
         record = _intent(intent, time.monotonic_ns())
-        self.journal.append(record, durable=True)
+        self.journal.append(record, durable=intent.step is Step.KILL)
         return self._now(advance(None, record))
 
     def note(

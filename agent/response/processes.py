@@ -14,7 +14,11 @@ PF_KTHREAD: Final = 0x00200000  # include/linux/sched.h
 STOP_PENDING: Final = 1 << (19 - 1)  # SIGSTOP in the masks of /proc/PID/status
 STOPPED_STATES: Final = frozenset("Tt")
 GONE_STATES: Final = frozenset("ZX")
+_AT_REST: Final = STOPPED_STATES | GONE_STATES
 PROC: Final = "/proc"
+CLONE_VFORK: Final = 0x4000  # include/uapi/linux/sched.h
+_CLONE, _VFORK, _CLONE3 = 56, 58, 435  # x86-64
+_SYSCALL_WORDS: Final = 9  # of /proc/PID/syscall in a call: number, six arguments, two registers
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,21 +60,46 @@ def exists(process: ProcessId) -> bool:
 def held(pid: int, *, patient: bool = False) -> bool:
     """Return whether no thread of `pid` can do anything before it is continued.
 
-    A process that is gone is held.
+    A process that is gone is held. So is the parent of a vfork, when a stop waits for it: it
+    sleeps until its child, which is of the same tree and stopped, goes on, and the stop is taken
+    before it returns to user space.
 
     Args:
         pid: Thread group.
-        patient: Also count a thread that sleeps uninterruptibly as held, when a stop waits for it:
-            it is taken before the thread returns to user space. The parent of a vfork sleeps so
-            until its child, which has stopped, goes on; a thread that waits for a disk may yet
-            finish that one call.
+        patient: Count whatever sleeps uninterruptibly as held in that way: a thread that waits for
+            a disk may yet finish that one call.
     """
-    states = thread_states(pid)
-    if states <= STOPPED_STATES | GONE_STATES:
+    states = _states(pid)
+    awake = {tid: state for tid, state in states.items() if state not in _AT_REST}
+    if not awake:
         return True
-    if not patient or not states <= STOPPED_STATES | GONE_STATES | {"D"}:
+    if set(awake.values()) != {"D"}:
         return False
-    return bool(states & STOPPED_STATES) or stop_pending(pid)
+    if not patient and not all(_waits_for_vfork(pid, tid) for tid in awake):
+        return False
+    return bool(STOPPED_STATES.intersection(states.values())) or stop_pending(pid)
+
+
+def _waits_for_vfork(pid: int, tid: str) -> bool:
+    """Return whether a sleeping thread is in a call that ends when its child execs or exits."""
+    words = _read(f"{PROC}/{pid}/task/{tid}/syscall").split()
+    if len(words) < _SYSCALL_WORDS:  # "running", or not ours to know
+        return False
+    number, first = int(words[0]), int(words[1], 16)
+    if number == _CLONE3:
+        flags = _peek(pid, first)
+    else:
+        flags = first if number == _CLONE else CLONE_VFORK if number == _VFORK else 0
+    return bool(flags & CLONE_VFORK)
+
+
+def _peek(pid: int, address: int) -> int:
+    """Return eight bytes of a process's memory as a number; 0 if they cannot be read."""
+    try:
+        with Path(f"{PROC}/{pid}/mem").open("rb", buffering=0) as memory:
+            return int.from_bytes(os.pread(memory.fileno(), 8, address), "little")
+    except (OSError, OverflowError):
+        return 0
 
 
 def stopped(pid: int) -> bool:
@@ -80,11 +109,15 @@ def stopped(pid: int) -> bool:
 
 def thread_states(pid: int) -> set[str]:
     """Return the state letters of all threads of `pid`; empty if it is gone."""
-    states = set()
+    return set(_states(pid).values())
+
+
+def _states(pid: int) -> dict[str, str]:
+    states = {}
     for tid in _list(f"{PROC}/{pid}/task"):
         fields = _stat(f"{PROC}/{pid}/task/{tid}/stat")
         if fields is not None:
-            states.add(fields[0])
+            states[tid] = fields[0]
     return states
 
 

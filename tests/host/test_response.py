@@ -166,8 +166,10 @@ def test_the_parent_of_a_vfork_is_held_with_its_child(here: Containments, start:
     wait_for(lambda: len(everyone(target.roots[0].pid)) == 2)
     done = freeze(here, target)
     assert done.running == ()
+    assert held(target.roots[0].pid)  # known for what it is, not after a while
     here.release(done.id)
     assert all(runs(pid) for pid in everyone(target.roots[0].pid))
+    assert not held(target.roots[0].pid)
 
 
 def test_what_somebody_else_had_stopped_stays_stopped(here: Containments, start: Start) -> None:
