@@ -303,6 +303,13 @@ def _search(where: NDArray[np.void], what: NDArray[np.void]) -> NDArray[np.intp]
 
 def _difference(before: NDArray[np.void], now: NDArray[np.void]) -> NDArray[np.void]:
     """What grew, with by how much."""
+    if len(before) == len(now) and all(
+        (before[name] == now[name]).all() for name in ("word", "role", "workload")
+    ):
+        # Nothing new and nothing gone, as in most windows: no search.
+        growth = now.copy()
+        growth["count"] -= np.minimum(before["count"], growth["count"])
+        return growth[growth["count"] > 0]
     known: NDArray[np.bool_] = _contains(before, now)
     growth = now.copy()
     if known.any():

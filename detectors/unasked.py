@@ -93,6 +93,11 @@ class UnaskedWork:
             if not np.isnan(value)
         }
 
+    def idles(self, row: Floats) -> bool:
+        """Tell whether no more was done than when nobody asks: it is within `explained`."""
+        used = _of(row, WORK)
+        return not bool((used > self.idle).any())
+
     def explained(self, row: Floats) -> Floats:
         """Return what the traffic of a window explains. Shape (5,), in the readings' units."""
         found: Floats = self.idle + self.cost * _demand(row)

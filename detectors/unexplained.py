@@ -129,6 +129,8 @@ class Unexplained:
     def _unasked(self, window: Window, model: UnaskedWork) -> dict[str, str]:
         """Return what goes beyond its limit in this window, with the numbers."""
         row = window.row
+        if model.idles(row):
+            return {}
         explained = dict(zip(WORK, model.explained(row), strict=True))
         over = {name: times for name, times in model.excess(row).items() if times >= 1}
         found: dict[str, str] = {}

@@ -4,6 +4,8 @@ import hashlib
 import os
 import re
 import time
+from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
@@ -12,10 +14,12 @@ from agent.errors import AgentError, UnknownError
 from agent.log import log
 from agent.models.signing import Signer
 from agent.seal import ForgedBaselineError, key_path, seal, unseal
+from detectors.assessment import BaselineState
 from detectors.baseline import Baseline
 from detectors.errors import BaselineCorruptError
 
 DIRECTORY: Final = "baselines"
+GUARDING_S: Final = 300.0
 _SUFFIX: Final = ".baseline"
 _SAFE: Final = re.compile(r"[^A-Za-z0-9._-]")
 
@@ -32,6 +36,7 @@ class BaselineFiles:
     state: Path
     set_aside: list[Path] = field(default_factory=list)
     kept: dict[Path, tuple[int, int, int]] = field(default_factory=dict)
+    _saved_s: dict[str, float] = field(default_factory=dict)
     _signer: Signer | None = None
 
     @property
@@ -90,8 +95,27 @@ class BaselineFiles:
             file.flush()
             os.fsync(file.fileno())
         fresh.replace(path)
+        self._saved_s[baseline.workload] = time.monotonic()
         seen = path.stat()
         self.kept[path] = (seen.st_ino, seen.st_size, seen.st_mtime_ns)
+
+    def save_all(
+        self, baselines: Iterable[Baseline], lost: Counter[str], *, due: bool = False
+    ) -> None:
+        """Save each, or each that is due; what cannot be written is told once, and counted.
+
+        Little changes in one that guards, but for what is saved at once (its state, an approval):
+        which sequences were seen lately, and its drift. It is due every `GUARDING_S`.
+        """
+        for baseline in baselines:
+            age_s = time.monotonic() - self._saved_s.get(baseline.workload, -GUARDING_S)
+            if due and baseline.state is BaselineState.GUARDING and age_s < GUARDING_S:
+                continue
+            try:
+                self.save(baseline)
+            except OSError as error:
+                log.once("baseline.not_saved", workload=baseline.workload, why=error)
+                lost["baseline_not_saved"] += 1
 
     def digest(self, workload: str) -> str:
         """SHA-256 of the file, for status and self-protection; "" if there is none."""

@@ -187,7 +187,7 @@ class Daemon:
         self.operator.load()
         for tick in (self.operator.tick, self.symbols.tick, self.router.taken):
             every(TICK_S, tick)
-        every(SAVE_S, lambda _: self.save())
+        every(SAVE_S, lambda _: self.save(due=True))
         self.loop.signals = {
             signal.SIGTERM: self.loop.stop,
             signal.SIGINT: self.loop.stop,
@@ -262,14 +262,10 @@ class Daemon:
         self.sensor.close()
         log.info("agent.stopped")
 
-    def save(self) -> None:
-        """Write every baseline."""
-        for watcher in self.watchers.values():
-            try:
-                self.baselines.save(watcher.judge.baseline)
-            except OSError as error:
-                log.once("baseline.not_saved", workload=watcher.found.name, why=error)
-                self.losses["baseline_not_saved"] += 1
+    def save(self, *, due: bool = False) -> None:
+        """Write every baseline, or those that are due."""
+        every = (watcher.judge.baseline for watcher in self.watchers.values())
+        self.baselines.save_all(every, self.losses, due=due)
 
     def _on_records(self) -> int:
         taken = 0

@@ -1,11 +1,13 @@
 """Baselines on disk: whole or not at all, and never silently replaced."""
 
+from collections import Counter
 from pathlib import Path
 
 import pytest
 
 from agent.daemon.baselines import BaselineFiles
 from agent.errors import UnknownError
+from detectors.assessment import BaselineState
 from detectors.baseline import Baseline
 from detectors.window import Item, ItemKind
 
@@ -19,6 +21,27 @@ def known() -> Baseline:
 def test_what_was_saved_is_loaded_again(tmp_path: Path) -> None:
     BaselineFiles(tmp_path).save(known())
     assert BaselineFiles(tmp_path).load("embedder").to_bytes() == known().to_bytes()
+
+
+def test_one_that_guards_is_written_seldom_and_one_that_learns_each_time(tmp_path: Path) -> None:
+    files, lost = BaselineFiles(tmp_path), Counter[str]()
+    learns, guards = Baseline("learns"), Baseline("guards", state=BaselineState.GUARDING)
+    files.save_all([learns, guards], lost, due=True)
+    assert files.path("guards").exists()  # never written before
+    for path in files.directory.iterdir():
+        path.unlink()
+    files.save_all([learns, guards], lost, due=True)
+    assert [path.name for path in files.directory.iterdir()] == ["learns.baseline"]
+    files.save_all([learns, guards], lost)  # at its end, and where somebody changed the files
+    assert files.path("guards").exists()
+    assert not lost
+
+
+def test_what_cannot_be_written_is_counted(tmp_path: Path) -> None:
+    files, lost = BaselineFiles(tmp_path), Counter[str]()
+    files.directory.write_text("no directory")
+    files.save_all([known()], lost)
+    assert lost == {"baseline_not_saved": 1}
 
 
 def test_a_workload_never_learned_has_a_baseline_that_knows_nothing(tmp_path: Path) -> None:
