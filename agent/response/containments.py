@@ -276,10 +276,10 @@ class Containments:
     def released_ns(self, workload: str) -> int:
         """Return when a workload was last given back since the host started, CLOCK_MONOTONIC.
 
-        0: never. Whoever did it, also while no agent ran; raises JournalError.
+        0: never. Whoever did it, also while no agent ran; as of the last look, as `live`.
         """
-        here = (one for one in self.list() if one.target.workload == workload)
-        ours = (one.times for one in here if one.boot == self._ledger.boot)
+        known = [one for one in self._ledger.known.values() if one.target.workload == workload]
+        ours = (one.times for one in known if one.boot == self._ledger.boot)
         return max((times.get(Event.RELEASE, 0) for times in ours), default=0)
 
     def list(self) -> tuple[Containment, ...]:
