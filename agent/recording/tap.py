@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
@@ -122,40 +122,38 @@ class Tap:
 
     def judged(self, name: str, state: BaselineState, *, acted: bool) -> None:
         """The window was judged: where its baseline stands now, and whether a step was taken."""
-        if self._recorder is not None:
-            label = state.value
-            self._recorder.offer(lambda: ["judged", name, label, acted])
+        label = state.value
+        self._tell(name, lambda: ["judged", name, label, acted])
 
     def approved(self, name: str, items: Sequence[Item]) -> None:
         """An operator took items in as normal."""
-        if self._recorder is not None:
-            kept = tuple(items)
-            self._recorder.offer(lambda: ["approved", name, [facts.pack_item(i) for i in kept]])
+        kept = tuple(items)
+        self._tell(name, lambda: ["approved", name, [facts.pack_item(item) for item in kept]])
 
     def settings(self, name: str, settings: JudgeSettings) -> None:
         """An operator changed the settings."""
-        if self._recorder is not None:
-            self._recorder.offer(lambda: ["settings", name, facts.pack_settings(settings)])
+        self._tell(name, lambda: ["settings", name, facts.pack_settings(settings)])
 
     def compared(self, name: str, made_of: Mapping[str, str]) -> None:
         """What runs was held against the baseline, and that changed its state."""
-        if self._recorder is not None:
-            kept = dict(made_of)
-            self._recorder.offer(lambda: ["compared", name, kept])
+        kept = dict(made_of)
+        self._tell(name, lambda: ["compared", name, kept])
 
     def noted(self, name: str, baseline: Baseline) -> None:
         """The agent noted on a baseline what only a host can know."""
-        if self._recorder is not None:
-            plain = [dict(baseline.made_of), baseline.learned_unix_ns]
-            self._recorder.offer(lambda: ["noted", name, *plain])
+        plain = [dict(baseline.made_of), baseline.learned_unix_ns]
+        self._tell(name, lambda: ["noted", name, *plain])
 
     def kept(self, name: str, made_of: Mapping[str, str]) -> None:
         """An operator keeps the baseline for what runs now."""
-        if self._recorder is not None:
-            kept = dict(made_of)
-            self._recorder.offer(lambda: ["kept", name, kept])
+        kept = dict(made_of)
+        self._tell(name, lambda: ["kept", name, kept])
 
     def settled(self, name: str, time_ns: int) -> None:
         """An operator gave the workload back."""
-        if self._recorder is not None:
-            self._recorder.offer(lambda: ["settled", name, time_ns])
+        self._tell(name, lambda: ["settled", name, time_ns])
+
+    def _tell(self, name: str, record: Callable[[], list[Any]]) -> None:
+        """Record what happened to a judge that is in the file; one that begins later brings it."""
+        if self._recorder is not None and name in self._begun:
+            self._recorder.offer(record)

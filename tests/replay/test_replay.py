@@ -118,6 +118,20 @@ def test_a_release_settles_what_was_before_it_in_a_replay_too(
     assert shared(list(Replay(tmp_path / "r").verdicts())) == shared(live.told)
 
 
+def test_what_happens_to_a_judge_before_it_is_in_the_file_comes_with_it(tmp_path: Path) -> None:
+    live = Live(guarding_judge())
+    live.tap.start(tmp_path / "r", LONG_S, [])  # a workload that is found while it is recorded
+    live.judge.settle(99_500_000_000)
+    live.tap.settled("embedder", 99_500_000_000)
+    live.tap.compared("embedder", {"executable": "other"})
+    live.judge.compare({"executable": "other"})
+    live.close(window(100, item("file", "/srv/elsewhere/served.py", at_s=100.5)))
+    live.close(window(101))
+    stop(live)
+    assert live.told
+    assert shared(list(Replay(tmp_path / "r").verdicts())) == shared(live.told)
+
+
 def test_a_replay_goes_through_learning_as_live_did(tmp_path: Path) -> None:
     asked: list[Floats] = []
 
