@@ -18,12 +18,10 @@ def is_attempt(marks: Iterable[str]) -> bool:
     return any(mark in ATTEMPTS for mark in marks)
 
 
-def weighed(level: Level, *, sensitive: bool) -> Level:
-    """Return what an attempt weighs where the deed would weigh `level`.
+def weighed(level: Level) -> Level:
+    """Return what an attempt weighs where the deed would weigh `level`: one less.
 
-    Who tries what is dangerous by itself is no less an intruder for having failed; anything else
-    is a probe of what there is, or a program that was told the wrong place.
+    Who tries for a key of the host is no less an intruder for having failed: that stays grave. A
+    library that looks for a GPU, or was told the wrong place, does not become so.
     """
-    if sensitive:
-        return min(level, Level.HIGH)
-    return Level(max(Level.INFO, min(level, Level.HIGH) - 1))
+    return Level(max(Level.INFO, level - 1))

@@ -64,7 +64,7 @@ def weight(item: Item, known: Repertoire) -> Verdict:
     if not attempts.is_attempt(item.marks):
         return found
     level, reason, techniques = found
-    return attempts.weighed(level, sensitive=False), reason + attempts.WORDS, techniques
+    return attempts.weighed(level), reason + attempts.WORDS, techniques
 
 
 _UNUSUAL: Final[Verdict] = (Level.MEDIUM, "something it never did", ())

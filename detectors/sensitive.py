@@ -66,7 +66,7 @@ def sensitivity(item: Item) -> Sensitivity | None:
     if gravest is not None and attempts.is_attempt(item.marks):
         return replace(
             gravest,
-            level=attempts.weighed(gravest.level, sensitive=True),
+            level=attempts.weighed(gravest.level),
             reason=gravest.reason + attempts.WORDS,
             invariant=False,  # nobody has got anything: a server may ask for it at each start
         )

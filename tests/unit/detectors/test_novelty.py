@@ -208,6 +208,7 @@ def test_learnt_secret_is_ordinary_for_its_role_only(known: Repertoire) -> None:
         ("file", "refused-open", "/root/.ssh/id_ed25519", Level.HIGH),
         ("write", "refused-write", "/etc/cron.d/update", Level.HIGH),
         ("write", "refused-write", "/etc/odd", Level.MEDIUM),
+        ("file", "refused-open", "/dev/nvidia0", Level.MEDIUM),
         ("file", "refused-open", "/mnt/data/others", Level.LOW),
         ("file", "refused-open", "/srv/models/digits/v1/new", Level.INFO),
         ("write", "refused-write", "/usr/lib/python3/__pycache__/x.pyc", Level.INFO),
