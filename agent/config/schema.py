@@ -175,6 +175,18 @@ class Models:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Gpu:
+    """What is looked at of a GPU."""
+
+    launches: bool = key(
+        default=True,
+        check=checks.flag,
+        words="count kernel launches: some microseconds each; without, work of the GPU that nobody"
+        " asked for shows in its utilisation alone",
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Store:
     """The local record of what happened."""
 
@@ -281,6 +293,7 @@ class Settings:
     response: Response = Response()
     upload: Upload = Upload()
     models: Models = Models()
+    gpu: Gpu = Gpu()
     store: Store = Store()
     ship: Ship = Ship()
     central: Central = Central()
@@ -307,6 +320,7 @@ SECTIONS: Final = {
     "response": Response,
     "upload": Upload,
     "models": Models,
+    "gpu": Gpu,
     "store": Store,
     "ship": Ship,
     "central": Central,

@@ -10,9 +10,9 @@ from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from functools import partial
-from pathlib import Path
 from typing import Any, Final
 
+from agent.config.schema import Settings
 from agent.log import log
 from collectors import cuda, elf
 from collectors.counters import Counts
@@ -60,7 +60,8 @@ class Cuda:
     """Attaches where a workload maps the driver's library, and names what it loads.
 
     Args:
-        pins: Where the probes' maps are.
+        settings: Where the probes' maps are pinned, and whether launches are counted: a server may
+            make a hundred thousand a second.
         schema: Of the loaded object.
         post: Runs something in the loop.
         deliver: Hands a finished sighting on, in the loop.
@@ -68,13 +69,20 @@ class Cuda:
 
     def __init__(
         self,
-        pins: Path,
+        settings: Settings,
         schema: Schema,
         post: Callable[[Callable[[], None]], None],
         deliver: Callable[[Sighting], None],
     ) -> None:
         """Attach to nothing; the object is loaded when the first library is seen."""
-        self._pins, self._schema, self._post, self._deliver = pins, schema, post, deliver
+        launches = settings.gpu.launches
+        self._wanted = {
+            name: function
+            for name, function in BY_NAME.items()
+            if launches or function.act != "GPU_LAUNCH"
+        }
+        self._pins, self._schema = settings.paths.pins, schema
+        self._post, self._deliver = post, deliver
         self._worker = ThreadPoolExecutor(1, thread_name_prefix="cuda")
         self._probes: CudaProbes | None = None
         self._libraries: dict[File, _Library] = {}
@@ -85,7 +93,8 @@ class Cuda:
         self._waiting = 0
         self._looking = False
         self._mapping: dict[tuple[int, int], tuple[int, bool]] = {}
-        self._counters = {n: i for n, i in schema.enum("counter").items() if n in _RATES}
+        rates = set(_RATES) - (set() if launches else {"COUNT_GPU_LAUNCHES"})
+        self._counters = {n: i for n, i in schema.enum("counter").items() if n in rates}
         self._prefix_bytes = schema.limit("GPU_PREFIX_BYTES")
 
     def maps_driver(self, process: Process) -> bool:
@@ -183,9 +192,9 @@ class Cuda:
         try:
             if self._probes is None:
                 self._probes = CudaProbes(self._pins, self._schema)
-            for name, place in elf.functions(fd, BY_NAME).items():
+            for name, place in elf.functions(fd, self._wanted).items():
                 if place not in library.places:  # one function may have several names
-                    library.links += self._probes.attach(fd, place, BY_NAME[name])
+                    library.links += self._probes.attach(fd, place, self._wanted[name])
                     library.places.add(place)
         except (ProbeError, ElfError) as error:
             self._refuse(file, f"{path}: {error}")
@@ -223,7 +232,8 @@ class Cuda:
         library = None if found is None else self._libraries.get(found[0])
         if found is None or library is None or function is None or found[1] in library.places:
             return
-        if self._probes is not None and function.act != "GPU_LOOKUP":
+        uncounted = function.name not in self._wanted or function.act == "GPU_LOOKUP"
+        if self._probes is not None and not uncounted:
             try:
                 library.links += self._probes.attach(library.fd, found[1], function)
                 library.places.add(found[1])

@@ -87,7 +87,7 @@ MARK_S: Final = 60.0
 """Between looks for secret files that are new, or new files under their old names."""
 
 MAX_BATCHES: Final = 8
-_FIXED: Final = ("paths", "window", "store", "ship", "central")
+_FIXED: Final = ("paths", "window", "gpu", "store", "ship", "central")
 
 
 class Daemon:
@@ -140,7 +140,7 @@ class Daemon:
         self.reflexes = Reflexes(sensor, switch, guard, lambda: self.hands.breaker_open)
         self.watchers: dict[str, Watcher] = {}
         self.router, self.looks = Router(self), Looks()
-        self.cuda = Cuda(settings.paths.pins, sensor.schema, self.loop.post, self.router.completed)
+        self.cuda = Cuda(settings, sensor.schema, self.loop.post, self.router.completed)
         self.operator = OperatorProbes(
             settings.paths.probes,
             settings.paths.state / "headers",

@@ -181,3 +181,24 @@ def test_memory_that_does_not_come_back_is_told(scene: tuple[Daemon, Server]) ->
     verdict = told(daemon, server, "gpu-memory-kept", since_ns, 60.0)
     assert rank(verdict) >= MEDIUM
     assert "keeps more GPU memory than it was learned to" in verdict["summary"]
+
+
+def test_launches_may_be_left_uncounted_and_are_no_reading_then() -> None:
+    daemon = Daemon()
+    server = Server(daemon.at / "served")
+    try:
+        server.home.mkdir()
+        shutil.move(drivers.build(daemon.at)[0], server.home)
+        daemon.configure("[gpu]\nlaunches = false", server.rule("alert")).start()
+        server.start()
+        wait_for(lambda: daemon.workload(server.name))
+        assert server.do(USE.replace('os.open("/dev/nvidia-uvm", os.O_RDWR)', "0")) == 0
+
+        def fetched() -> dict[str, float]:
+            readings: dict[str, float] = daemon.workload(server.name)["readings"]
+            return readings if readings.get("gpu_fetched_bytes") else {}
+
+        assert "gpu_launches" not in wait_for(fetched)
+    finally:
+        server.stop()
+        daemon.close()
