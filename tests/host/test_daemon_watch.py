@@ -46,6 +46,7 @@ subprocess.Popen([{shell!r}, {option!r}, {script!r}])
 time.sleep(1)
 """
 BASH = {"shell": "/bin/bash", "option": "-c", "script": "sleep 0.1; true"}
+ELSEWHERE = "/var/lib/dpkg/status"  # neither the system's code nor temporary, as a checkout may be
 READ = "open({path!r}).close()"
 # As another user would ask, for this one thread.
 FORBIDDEN = """
@@ -254,8 +255,8 @@ def test_what_a_released_server_stumbles_over_does_not_freeze_it_again(free: Sce
     since_ns = time.monotonic_ns()
     assert free.daemon.command("release", one["id"]).returncode == 0
     # Its callers went away: it meets errors, and opens what tells of them.
-    server.do(READ.format(path=__file__))
-    verdict = free.daemon.told("freeze", __file__, since_ns)
+    server.do(READ.format(path=ELSEWHERE))
+    verdict = free.daemon.told("freeze", ELSEWHERE, since_ns)
     assert verdict["response"]["containment"] in {"", one["id"]}  # a window may hold both
     assert server.answers()
     assert free.daemon.live("freeze") == []
