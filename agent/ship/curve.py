@@ -4,8 +4,10 @@ from agent.keys import KeyPair
 
 
 def new_pair() -> KeyPair:
-    """Return a fresh key pair."""
+    """Return a fresh key pair, whose public half no command takes for an option."""
     import zmq  # noqa: PLC0415 - `agent keys show` answers without loading ZeroMQ
 
-    public, secret = zmq.curve_keypair()
-    return KeyPair(public.decode("ascii"), secret.decode("ascii"))
+    while True:
+        public, secret = zmq.curve_keypair()
+        if not public.startswith(b"-"):  # one of 85 does
+            return KeyPair(public.decode("ascii"), secret.decode("ascii"))

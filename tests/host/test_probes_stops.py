@@ -29,6 +29,9 @@ REFUSED = {"connect-inet", "bind-stream", "bind-datagram", "send-inet"}
 KEPT = {"append", "kill-own", "socketpair", "send-stream"}
 """What was open before is kept; local streams too, where LSM does not ask whom they reach."""
 
+MOST_UNDER_WAY = 6
+"""A loop of three calls is in the one that counts a third of the time: seven times in a row, once
+in two thousand."""
 UNDER_WAY = "was stopped, as for an act that was let through"
 
 FORKS = """
@@ -92,7 +95,9 @@ def test_every_act_that_guard_denies_is_refused_or_stops_who_does_it(
             done = contain(here, actor)
             first = actor.done()
             problem = _judge(act, actor, first)
-            if problem == UNDER_WAY:  # begun before, ended after: once may be, twice is not
+            for _ in range(MOST_UNDER_WAY):  # begun before, ended after: now and then, not always
+                if problem != UNDER_WAY:
+                    break
                 here.release(done.id)
                 done = contain(here, actor)
                 first = actor.done()
