@@ -22,6 +22,9 @@ _K = TypeVar("_K")
 _V = TypeVar("_V")
 
 _PATHS: Final = frozenset({"file", "write", "refused-open", "refused-write", "exec", "library"})
+_MADE: Final = frozenset({"write", "refused-write"})
+"""Kinds whose file need not be there: its directory says where it would lie."""
+
 _MOVES: Final = frozenset({"155", "161", "272", "308"})
 """Calls after which a process may see other mounts: pivot_root, chroot, unshare, setns."""
 
@@ -177,7 +180,7 @@ class Mounts:
         own = self._mounts(self._own, "self", now_ns)
         host = shown(own, mount.device, inside)
         if not host and mount.kind == "overlay":
-            host = _of_overlay(mount.options, inside, parent=sighting.kind == "write")
+            host = _of_overlay(mount.options, inside, parent=sighting.kind in _MADE)
         return "" if host == path else host
 
     def _mounts(self, view: View, pid: str, now_ns: int) -> tuple[Mount, ...]:

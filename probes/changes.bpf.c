@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR MIT */
 /* One EVENT_CHANGE per name, operation and role: the first of each; two for a call of two names.
+ * Opens that were not allowed come here, too, though they change nothing: a name is all there is.
  *
  * What a descriptor names is read from the kernel's struct file. A path is gone from the kernel
  * when its call returns: it is read from the caller's memory (FLAG_GIVEN), or from the kernel's

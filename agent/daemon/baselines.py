@@ -20,6 +20,8 @@ from detectors.errors import BaselineCorruptError
 
 DIRECTORY: Final = "baselines"
 GUARDING_S: Final = 300.0
+"""Between writes of a baseline that guards; so much of what it noted may a crash take."""
+
 _SUFFIX: Final = ".baseline"
 _SAFE: Final = re.compile(r"[^A-Za-z0-9._-]")
 
