@@ -13,22 +13,18 @@ from typing import Any, BinaryIO, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from collectors.grams import GRAM, GramTable, difference, joined
 from collectors.requests import Requests, Traffic
 from collectors.uploads import Upload, Uploads
 from probes import layout
 from probes.handover import Before
 from probes.loader import Sensor
-from probes.maps import BpfMap
 from probes.schema import Schema
 
 _FILE: Final = "counted.npy"
 _NOBODYS: Final = 0  # no map has this id
-_EVICT_ABOVE: Final = 0.75  # share of the map's room
 _TABLES: Final = ("totals", "losses", "file_bytes", "peer_bytes", "peer_connections")
 """Array maps with one row per workload."""
-_SEQUENCE_DTYPE: Final = np.dtype(
-    [("workload", "<u4"), ("role", "<u2"), ("word", "<u8"), ("count", "<u8")]
-)
 _INDEX_DTYPE: Final = np.dtype([("name", "S32"), ("id", "<u4"), ("length", "<u4"), ("used", "<u4")])
 
 
@@ -48,7 +44,7 @@ class Counts:
         submitted: Shape (kinds,): records the kernel handed to the ring.
         uploads: By workload, whom it sent most to on its own connections.
         traffic: By workload, what was asked of it, if anything was or is under way.
-        evicted: 7-grams dropped from the kernel's map for want of room; none had changed.
+        evicted: 7-grams taken out of the kernel's table for want of room; none had changed.
     """
 
     grams: NDArray[np.void]
@@ -83,13 +79,13 @@ class Counters:
         self._sensor = sensor
         self._run = run
         self._schema: Schema = sensor.schema
-        self._key = self._schema.dtype("gram_key")
+        self._table = GramTable(sensor.maps, self._schema)
         self._sent = self._schema.enum("counter")["COUNT_SENT_INITIATED"]
         self._asked = self._schema.enum("counter")["COUNT_REQUESTS"]
         self._ended = self._schema.enum("counter")["COUNT_ANSWERED"]
         self._uploads, self._requests = Uploads(sensor), Requests(sensor)
         self._workloads = self._schema.limit("MAX_WORKLOADS")
-        self._grams = np.zeros(0, _SEQUENCE_DTYPE)
+        self._grams = np.zeros(0, GRAM)
         self._tables = (*_TABLES, "submitted")
         sizes = [sensor.maps[name].max_entries for name in self._tables]
         self._slots = np.zeros(sum(sizes), np.uint64)
@@ -134,11 +130,10 @@ class Counters:
         of = int(kept.get("id.grams", _NOBODYS))
         if of == self._sensor.maps["grams"].id:
             self._grams = kept["grams"]
-        if before is None or "grams" not in before.maps:
-            return np.zeros(0, _SEQUENCE_DTYPE)
-        old = before.maps["grams"]
-        told = kept["grams"] if of == old.id else np.zeros(0, _SEQUENCE_DTYPE)
-        return _difference(told, _grams(old, before.schema.dtype("gram_key")))
+        if before is None or not {"grams", "gram_counts"} <= set(before.maps):
+            return np.zeros(0, GRAM)
+        told = kept["grams"] if of == before.maps["grams"].id else np.zeros(0, GRAM)
+        return difference(told, GramTable(before.maps, before.schema).read())
 
     def read(self, highest: int | None = None) -> Counts:
         """What was counted since the last call.
@@ -146,13 +141,13 @@ class Counters:
         Args:
             highest: Highest workload number in use; the rows above are not looked at. None: all.
         """
-        grams = self._read_grams()
-        changed = _difference(self._grams, grams)
+        grams = self._table.read()
+        changed = difference(self._grams, grams)
         slots = np.maximum(self._slots, self._read_slots(highest))
         growth = slots - self._slots
-        evicted = self._evict(grams, changed)
-        self._grams, self._slots = evicted[0], slots
-        counts = self._counts(changed, growth, evicted[1])
+        self._grams, late, evicted = self._table.evict(grams, changed)
+        self._slots = slots
+        counts = self._counts(joined(changed, late) if len(late) else changed, growth, evicted)
         if self._rest is not None:
             counts, self._rest = _joined(counts, self._rest), None
         if counts.totals[:, self._sent].any():
@@ -176,25 +171,6 @@ class Counters:
             width = maps[name].max_entries // self._workloads
             parts.append(maps[name].array(None if rows is None else rows * width))
         return np.concatenate([*parts, maps["submitted"].array()])
-
-    def _read_grams(self) -> NDArray[np.void]:
-        return _grams(self._sensor.maps["grams"], self._key)
-
-    def _evict(
-        self, grams: NDArray[np.void], changed: NDArray[np.void]
-    ) -> tuple[NDArray[np.void], int]:
-        """Makes room: what did not change since the last reading goes, rarest first."""
-        room = self._sensor.maps["grams"].max_entries
-        if len(grams) <= _EVICT_ABOVE * room:
-            return grams, 0
-        idle = ~_contains(changed, grams)
-        order = np.flatnonzero(idle)[np.argsort(grams["count"][idle], kind="stable")]
-        gone = order[: len(grams) - int(_EVICT_ABOVE * room / 2)]
-        keys = np.zeros(len(gone), self._key)
-        for name in ("workload", "role", "word"):
-            keys[name] = grams[name][gone]
-        self._sensor.maps["grams"].delete_many(keys.view(np.uint8).reshape(len(gone), -1))
-        return np.delete(grams, gone), len(gone)
 
     def keep(self) -> None:
         """Take what was read as told: after the end of this process, the next goes on from there.
@@ -252,67 +228,9 @@ def read_kept(file: BinaryIO) -> dict[str, NDArray[Any]]:
     return kept
 
 
-def _grams(each: BpfMap, key: np.dtype[np.void]) -> NDArray[np.void]:
-    """Every sequence with its count, sorted by workload, role and word."""
-    keys, counts = each.sums()
-    parsed = np.ascontiguousarray(keys).view(key).ravel()
-    grams = np.zeros(len(parsed), _SEQUENCE_DTYPE)
-    for name in ("workload", "role", "word"):
-        grams[name] = parsed[name]
-    grams["count"] = counts
-    return grams[np.lexsort((grams["word"], grams["role"], grams["workload"]))]
-
-
 def _joined(first: Counts, second: Counts) -> Counts:
     """Two readings as one."""
-    both = np.concatenate([first.grams, second.grams])
-    order = np.lexsort((both["word"], both["role"], both["workload"]))
-    both = both[order]
-    starts = np.flatnonzero(np.r_[True, _identity(both)[1:] != _identity(both)[:-1]][: len(both)])
-    grams = both[starts].copy()
-    if len(grams):
-        grams["count"] = np.add.reduceat(both["count"], starts)
     tables = {n: getattr(first, n) + getattr(second, n) for n in (*_TABLES, "submitted")}
     evicted = first.evicted + second.evicted
+    grams = joined(first.grams, second.grams)
     return Counts(grams=grams, **tables, evicted=evicted, uploads={})
-
-
-def _identity(grams: NDArray[np.void]) -> NDArray[np.void]:
-    return grams[["workload", "role", "word"]]
-
-
-def _contains(some: NDArray[np.void], of: NDArray[np.void]) -> NDArray[np.bool_]:
-    """For each of `of`, whether it is among `some`; both sorted, `some` a subset."""
-    if not len(some):
-        return np.zeros(len(of), bool)
-    at = np.minimum(_search(some, of), len(some) - 1)
-    return np.asarray(_identity(some)[at] == _identity(of))
-
-
-def _search(where: NDArray[np.void], what: NDArray[np.void]) -> NDArray[np.intp]:
-    """Positions by binary search over (workload and role, word), without structured comparison."""
-    both = np.concatenate([where, what])
-    upper = (both["workload"].astype(np.uint64) << np.uint64(16)) | both["role"]
-    order = np.lexsort((np.arange(len(both)) < len(where), both["word"], upper))
-    is_where = order < len(where)
-    before: NDArray[np.intp] = np.cumsum(is_where) - is_where
-    positions = np.zeros(len(both), np.intp)
-    positions[order] = before
-    return positions[len(where) :]
-
-
-def _difference(before: NDArray[np.void], now: NDArray[np.void]) -> NDArray[np.void]:
-    """What grew, with by how much."""
-    if len(before) == len(now) and all(
-        (before[name] == now[name]).all() for name in ("word", "role", "workload")
-    ):
-        # Nothing new and nothing gone, as in most windows: no search.
-        growth = now.copy()
-        growth["count"] -= np.minimum(before["count"], growth["count"])
-        return growth[growth["count"] > 0]
-    known: NDArray[np.bool_] = _contains(before, now)
-    growth = now.copy()
-    if known.any():
-        at = _search(before, now[known])
-        growth["count"][known] -= np.minimum(before["count"][at], growth["count"][known])
-    return growth[growth["count"] > 0]

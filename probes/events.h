@@ -10,7 +10,7 @@
 #define INFERWARD_EVENTS_H
 
 enum limit {
-	ABI_NUMBER = 3,
+	ABI_NUMBER = 4,
 	RECORD_BYTES = 248, /* a ring slot is 256: 8 of the kernel's own header first */
 	PATH_BYTES = 144,
 	HEAD_BYTES = 128, /* PATH_SPAN of path.bpf.h fits into both */
@@ -27,6 +27,9 @@ enum limit {
 	MAX_WORKLOADS = 256,   /* workload 0: nobody asked to watch this task */
 	GRAM_LENGTH = 7,       /* calls in one word */
 	GRAM_BITS = 9,         /* each is number + 1; 0: before the thread's first call */
+	GRAM_BUCKETS = 8192,   /* a power of two */
+	GRAM_WAYS = 4,         /* words in one bucket */
+	GRAM_OWNED = 1 << 24,  /* beside workload << 16 | role: somebody's */
 	SYSCALL_FOREIGN = 510, /* made through the 32-bit or x32 entry */
 	RING_CALL = 512,       /* and up: an io_uring operation, by its own number */
 	ROUTE_BYTES = 128,     /* of a request's path */
@@ -662,11 +665,11 @@ struct member { /* per thread group: the same facts for hooks without a task */
 	__u16 reserved;
 };
 
-struct gram_key {
-	__u64 word;
-	__u32 workload;
-	__u16 role;
-	__u16 reserved;
+/* One cache line. A word stays where it was put; its owner is written after it, once both are there.
+ */
+struct gram_bucket {
+	__u64 words[GRAM_WAYS];  /* 0: free; all ones: the agent is taking it out */
+	__u64 owners[GRAM_WAYS]; /* GRAM_OWNED | workload << 16 | role */
 };
 
 struct seen_key {
@@ -935,7 +938,7 @@ RECORD_SIZE(struct gpu_event);
 RECORD_SIZE(struct reflex_event);
 _Static_assert(sizeof(struct event_header) == 72, "header");
 _Static_assert(sizeof(struct seen_key) == 32, "seen_key");
-_Static_assert(sizeof(struct gram_key) == 16, "gram_key");
+_Static_assert(sizeof(struct gram_bucket) == 64, "gram_bucket");
 _Static_assert(sizeof(struct crowd_key) == 24, "crowd_key");
 #endif
 

@@ -3,7 +3,7 @@
  * a role lists, FLAG_DIRECTORY.
  *
  * Called from sys_exit for open(2), getdents(2) and their kin with the descriptor; what is
- * read is the kernel's struct file. Linux 5.11 or later (task storage).
+ * read is the kernel's struct file. Linux 5.12 or later.
  */
 #include "compat.bpf.h"
 #include "paces.bpf.h"

@@ -48,6 +48,7 @@ _COPIED: Final = {
 
 _REBUILT: Final = {
     "tasks": "the last six calls of each thread",
+    "grams": "sequences that were counted and not told",
     "sockets": "who opened the connections that are open",
     "streams": "requests under way on open connections",
     "routes": "requests by route",
@@ -55,6 +56,9 @@ _REBUILT: Final = {
     "crowds": "records counted by directory, and not told yet,",
     "paces": "the allowances of workloads",
 }
+_SEQUENCES: Final = ("grams", "gram_counts")
+"""Two halves of one table: where the places are others, so are the counts'."""
+
 _MS: Final = 1_000_000
 _CGROUP_SECTION: Final = "cgroup"
 _ITERATOR_SECTION: Final = "iter/"
@@ -146,6 +150,8 @@ class Takeover:
             for n, old in self._old.items()
             if n in loading.maps and not self._fits(loading, n, old)
         ]
+        if set(_SEQUENCES) & set(changed):
+            changed += [n for n in _SEQUENCES if n in self._old and n not in changed]
         self.done.changed = tuple(changed)
         loading.pin_maps(self._pins)
         if changed:
@@ -246,7 +252,8 @@ class Takeover:
 
     def _carry(self, name: str, *, again: bool = False) -> None:
         """Copy what can be copied; the rest is said, once."""
-        if _told_by_reader(name):
+        whole = name not in _SEQUENCES or set(_SEQUENCES) <= set(self._old)
+        if _told_by_reader(name) and whole:
             return  # told by the reader of the old one, which stays until then
         if name not in _COPIED or self._old_types is None:
             if not again:
@@ -298,4 +305,4 @@ class Takeover:
 
 def _told_by_reader(name: str) -> bool:
     """Whether what a map holds is told once by whoever reads it, and is not copied."""
-    return name in layout.TABLES or name in {"grams", "ring"}
+    return name in layout.TABLES or name in {*_SEQUENCES, "ring"}

@@ -32,6 +32,7 @@ MAPS: Final = (
     "tasks",
     "members",
     "grams",
+    "gram_counts",
     "seen",
     "totals",
     "losses",
@@ -323,6 +324,8 @@ def _opened(path: Path, wanted: set[str]) -> libbpf.Object:
         settings[offset : offset + size] = list(value.to_bytes(size, "little"))
     for program in set(opened.programs) - wanted:
         opened.skip(program)
+    room = types.limit("GRAM_BUCKETS") * types.limit("GRAM_WAYS")
+    opened.set_max_entries("gram_counts", room * libbpf.possible_cpus())
     return opened
 
 

@@ -27,12 +27,27 @@ struct {
 	__type(value, struct member);
 } members __weak SEC(".maps");
 
+/* Which sequences of calls were made, and how often on each CPU: grams.bpf.h. The agent maps both
+ * into its memory.
+ */
 struct {
-	__uint(type, BPF_MAP_TYPE_PERCPU_HASH);
-	__uint(max_entries, 32768);
-	__type(key, struct gram_key);
-	__type(value, __u64);
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, GRAM_BUCKETS);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__type(key, __u32);
+	__type(value, struct gram_bucket);
 } grams __weak SEC(".maps");
+
+/* Row by row: one CPU's lie together, and no line is two CPUs'. As many rows as the host may have
+ * CPUs: the loader makes room.
+ */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, GRAM_BUCKETS *GRAM_WAYS);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__type(key, __u32);
+	__type(value, __u64);
+} gram_counts __weak SEC(".maps");
 
 /* Least recently used goes first: an evicted key is reported again, never missed. */
 struct {

@@ -7,6 +7,7 @@ call for a map type, it is read key by key.
 from __future__ import annotations
 
 import errno
+import mmap
 import os
 from typing import TYPE_CHECKING, Final
 
@@ -194,6 +195,21 @@ class BpfMap:
         out = np.zeros(self.max_entries, np.uint64)
         out[keys.view("<u4").ravel()] = counts
         return out
+
+    def memory(self) -> NDArray[np.uint8]:
+        """An array map's own memory (`BPF_F_MMAPABLE`), shape (max_entries, value_bytes).
+
+        What the kernel writes is read without a system call, and what is written here is there.
+
+        Raises:
+            ProbeError: it is no such map.
+        """
+        length = self.max_entries * self.value_bytes
+        try:
+            raw = mmap.mmap(self.fd, -(-length // mmap.PAGESIZE) * mmap.PAGESIZE)
+        except OSError as error:
+            raise libbpf.failed(f"map {self.name} into memory", error.errno or 0) from error
+        return np.frombuffer(raw, np.uint8, length).reshape(self.max_entries, self.value_bytes)
 
     def delete_many(self, keys: NDArray[np.uint8]) -> int:
         """Removes keys of shape (n, key_bytes); returns how many were there."""

@@ -62,7 +62,7 @@ struct schema {
 	struct workload_mode workload_mode;
 	struct task_state task_state;
 	struct member member;
-	struct gram_key gram_key;
+	struct gram_bucket gram_bucket;
 	struct seen_key seen_key;
 	struct crowd_key crowd_key;
 	struct crowd crowd;

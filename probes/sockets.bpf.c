@@ -3,7 +3,7 @@
  * EVENT_LISTEN per socket it opens to others; one EVENT_SYSCALL per other kind of socket it makes.
  *
  * Called from sys_exit and from io_uring's completions; what is read is the kernel's
- * struct sock. AF_UNIX goes on to unix.bpf.c. Linux 5.11 or later (task storage).
+ * struct sock. AF_UNIX goes on to unix.bpf.c. Linux 5.12 or later.
  */
 #include "sockets.bpf.h"
 

@@ -4,7 +4,7 @@
  * Hook: sys_exit alone. A call that never returns (exit) is counted by
  * processes.bpf.c. A task that nobody watches costs one task-storage look-up, and when it
  * opens a file, one look-up of that file.
- * Linux 5.11 or later (task storage in tracing programs).
+ * Linux 5.12 or later (task storage in tracing programs, atomic exchange).
  */
 #include "record.bpf.h"
 #include "acts.bpf.h"

@@ -7,7 +7,7 @@ from typing import Final
 
 from agent.doctor.findings import Finding, State
 
-OLDEST_KERNEL: Final = (5, 11)
+OLDEST_KERNEL: Final = (5, 12)
 """Task storage for tracing programs, and BPF memory no longer bound to RLIMIT_MEMLOCK."""
 
 CAPABILITIES: Final = {

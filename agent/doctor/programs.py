@@ -49,9 +49,9 @@ def _begins(*prefixes: str) -> Callable[[str], bool]:
 
 
 NEEDS: Final = (
-    Need("raw tracepoints", _begins("tp_btf/"), State.MISSING, "boot Linux 5.11 or later"),
-    Need("ring buffer", _begins("tp_btf/sched_process_exec"), State.MISSING, "boot Linux 5.11"),
-    Need("task storage", _begins("tp_btf/sys_exit"), State.MISSING, "boot Linux 5.11 or later"),
+    Need("raw tracepoints", _begins("tp_btf/"), State.MISSING, "boot Linux 5.12 or later"),
+    Need("ring buffer", _begins("tp_btf/sched_process_exec"), State.MISSING, "boot Linux 5.12"),
+    Need("task storage", _begins("tp_btf/sys_exit"), State.MISSING, "boot Linux 5.12 or later"),
     Need(
         "iterators",
         _begins("iter/"),

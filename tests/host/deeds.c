@@ -129,12 +129,28 @@ static void *thread_calls(void *count)
 	return NULL;
 }
 
-static void threads(long number, long each)
+static unsigned long seed;
+
+/* Calls that answer at once, in an order that is as good as never the same for seven of them. */
+static void *shuffled(void *count)
+{
+	static const long plain[] = {SYS_getppid, SYS_getuid, SYS_geteuid, SYS_getgid,
+				     SYS_getegid, SYS_getpid, SYS_gettid,  SYS_getpgrp};
+	unsigned long state = seed;
+
+	for (long left = (long)count; left > 0; left--) {
+		state = state * 6364136223846793005UL + 1442695040888963407UL;
+		syscall(plain[state >> 61]);
+	}
+	return NULL;
+}
+
+static void threads(long number, long each, void *(*act)(void *))
 {
 	pthread_t ids[64];
 
 	for (long i = 0; i < number; i++)
-		if (pthread_create(&ids[i], NULL, thread_calls, (void *)each))
+		if (pthread_create(&ids[i], NULL, act, (void *)each))
 			fail("pthread_create");
 	for (long i = 0; i < number; i++)
 		pthread_join(ids[i], NULL);
@@ -266,6 +282,8 @@ static int deed(int count, char **words)
 	long number = count > 2 ? atol(words[2]) : 0;
 	long each = count > 3 ? atol(words[3]) : 0;
 
+	seed = count > 4 ? atol(words[4]) : 1;
+
 	if (!strcmp(what, "running-threads")) {
 		running_threads(number, each);
 		return 0;
@@ -292,7 +310,9 @@ static int deed(int count, char **words)
 	else if (!strcmp(what, "maps"))
 		maps(text);
 	else if (!strcmp(what, "threads"))
-		threads(number, each);
+		threads(number, each, thread_calls);
+	else if (!strcmp(what, "shuffled"))
+		threads(number, each, shuffled);
 	else if (!strcmp(what, "forks"))
 		forks(number, each);
 	else if (!strcmp(what, "foreign"))

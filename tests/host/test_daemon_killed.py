@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from collectors.counters import Counters
+from collectors.grams import GramTable
 from probes.loader import Sensor
 from tests.host.daemons import Daemon, Server, Verdict, wait_for
 from tests.host.eyes import DEEDS, Gated, build
@@ -51,11 +52,10 @@ def life() -> Iterator[Life]:
 def kernel_calls(pins: Path) -> Counter[int]:
     """How often each call was made, as the kernel's own table has it since it was made."""
     sensor = Sensor.open(pins)
-    keys, counts = sensor.maps["grams"].sums()
-    words = keys.view(sensor.schema.dtype("gram_key")).ravel()["word"]
+    grams = GramTable(sensor.maps, sensor.schema).read()
     sensor.close()
     calls: Counter[int] = Counter()
-    for word, count in zip(words, counts, strict=True):
+    for word, count in zip(grams["word"], grams["count"], strict=True):
         calls[int(word & 511) - 1] += int(count)
     return calls
 

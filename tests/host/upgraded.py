@@ -45,7 +45,8 @@ def build(work: Path) -> Path:
     parts = []
     for source in sorted(set(copy.glob("*.bpf.c")) - {copy / "cuda.bpf.c"}):
         part = work / f"{source.stem}.o"
-        subprocess.run(["clang", *flags, "-c", source, "-o", part], check=True)
+        of_cpu = ("-mcpu=v3",) if source.name == "grams.bpf.c" else ()
+        subprocess.run(["clang", *flags, *of_cpu, "-c", source, "-o", part], check=True)
         parts.append(part)
     made = work / "later.bpf.o"
     bpftool = Path("/usr/sbin/bpftool")

@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from collectors.counters import _SEQUENCE_DTYPE, _difference, read_kept, write_kept
+from collectors.counters import read_kept, write_kept
+from collectors.grams import GRAM, difference
 
 KEYS = st.tuples(st.integers(0, 3), st.integers(0, 2), st.integers(0, 5))
 COUNTS = st.integers(1, 1000)
@@ -15,7 +16,7 @@ COUNTS = st.integers(1, 1000)
 
 def _table(counts: dict[tuple[int, int, int], int]) -> NDArray[np.void]:
     rows = [(*key, count) for key, count in counts.items()]
-    table = np.array(rows, _SEQUENCE_DTYPE)
+    table = np.array(rows, GRAM)
     return table[np.lexsort((table["word"], table["role"], table["workload"]))]
 
 
@@ -28,13 +29,13 @@ def test_what_grew_is_told_by_how_much(
     before: dict[tuple[int, int, int], int], growth: dict[tuple[int, int, int], int]
 ) -> None:
     now = {key: before.get(key, 0) + growth.get(key, 0) for key in before | growth}
-    assert _told(_difference(_table(before), _table(now))) == growth
+    assert _told(difference(_table(before), _table(now))) == growth
 
 
 def test_a_count_that_was_dropped_and_began_anew_is_told_as_it_is() -> None:
     key = (1, 0, 7)
-    assert not _told(_difference(_table({key: 5}), _table({key: 3})))
-    assert _told(_difference(_table({}), _table({key: 3}))) == {key: 3}
+    assert not _told(difference(_table({key: 5}), _table({key: 3})))
+    assert _told(difference(_table({}), _table({key: 3}))) == {key: 3}
 
 
 def test_what_was_kept_is_read_as_it_was() -> None:
