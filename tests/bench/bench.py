@@ -14,14 +14,28 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent.parent.parent))  # nothing must be installed
 
-from tests.bench import calls, cuda, daemon, freezing, quiet, records, serving, storm, traffic
+from tests.bench import (
+    beside,
+    calls,
+    cuda,
+    daemon,
+    freezing,
+    quiet,
+    records,
+    serving,
+    storm,
+    traffic,
+)
 from tests.bench.figures import Figure, report, unmeasured
 from tests.bench.rig import Rig
 from tests.demo.commands import CommandError
 from tests.demo.stage import Stage
 from tests.servers.serve import ServerError
 
-PARTS = ("records", "calls", "cuda", "serving", "daemon", "freezing", "quiet", "storm", "traffic")
+PARTS = (
+    "records", "calls", "cuda", "beside", "serving", "daemon", "freezing", "quiet", "storm",
+    "traffic",
+)  # fmt: skip
 NO_PRIVILEGE = 77
 
 
@@ -50,6 +64,7 @@ def measurements(rig: Rig, *, quick: bool) -> dict[str, Callable[[], Iterator[Fi
         "records": lambda: records.measure(200_000 if quick else 2_000_000),
         "calls": lambda: calls.measure(rig, 2 if quick else 5, 500_000 if quick else 2_000_000),
         "cuda": lambda: cuda.measure(rig, 50_000 if quick else 500_000),
+        "beside": lambda: beside.measure(rig, 3 if quick else 10, 2.0 if quick else 4.0),
         "serving": lambda: serving.measure(
             rig, 2 if quick else 10, 2.0 if quick else 5.0, 2 if quick else 5
         ),

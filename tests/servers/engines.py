@@ -83,7 +83,10 @@ def torchserve(directory: Path, python: Path, port: int) -> Launch:
     logs = str(directory / "logs")
     # It starts its workers with whatever `python` comes first.
     path = f"{python.parent}:{os.environ.get('PATH', '')}"
-    environment = {"PATH": path, "LOG_LOCATION": logs, "METRICS_LOCATION": logs}
+    # And it notes there that it runs, so that a second one would not.
+    own = directory / "tmp"
+    own.mkdir()
+    environment = {"PATH": path, "LOG_LOCATION": logs, "METRICS_LOCATION": logs, "TMPDIR": str(own)}
     return Launch([str(word) for word in line], environment)
 
 
@@ -150,7 +153,7 @@ class EngineServer:
                 return
             if self.process.poll() is not None or time.monotonic() > until_s:
                 raise ServerError(f"{self.dialect} did not start; see {self.log}")
-            time.sleep(0.05)
+            time.sleep(0.01)
 
     @property
     def samples(self) -> Path:

@@ -172,7 +172,7 @@ class OnnxServer:
             except ServerError as error:
                 if self.process.poll() is not None or time.monotonic() > deadline:
                     raise ServerError(f"the server did not start; see {self.log}") from error
-                time.sleep(0.1)
+                time.sleep(0.01)
             else:
                 return
 
