@@ -45,6 +45,7 @@ static __always_inline void facts_read(struct file_facts *facts, struct file *fi
 #ifdef UNTYPED_READS
 	struct inode *inode = BPF_CORE_READ(file, f_inode);
 
+	facts->fmode = BPF_CORE_READ(file, f_mode);
 	facts->mode = BPF_CORE_READ(inode, i_mode);
 	facts->key.ino = BPF_CORE_READ(inode, i_ino);
 	facts->key.dev = BPF_CORE_READ(inode, i_sb, s_dev);
@@ -52,6 +53,7 @@ static __always_inline void facts_read(struct file_facts *facts, struct file *fi
 #else
 	struct inode *inode = TYPED(file, file)->f_inode;
 
+	facts->fmode = TYPED(file, file)->f_mode;
 	facts->mode = inode->i_mode;
 	facts->key.ino = inode->i_ino;
 	facts->key.dev = inode->i_sb->s_dev;

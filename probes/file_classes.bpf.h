@@ -3,8 +3,12 @@
 #ifndef INFERWARD_FILE_CLASSES_BPF_H
 #define INFERWARD_FILE_CLASSES_BPF_H
 
+#include "compat.bpf.h"
 #include "path.bpf.h"
 #include "subjects.bpf.h"
+
+#define FMODE_READ_BIT 0x1
+#define FMODE_WRITE_BIT 0x2
 
 #define FILE_TYPE_MASK 0170000
 #define FILE_TYPE_FIFO 0010000
@@ -16,8 +20,8 @@
 
 struct file_facts {
 	struct file_key key;
-	__u32 mode;
-	__u32 unused;
+	__u32 mode;  /* of the file: its type and permissions */
+	__u32 fmode; /* of this opening of it: FMODE_* */
 };
 
 /* Of the file that fd_facts() was asked for last, on this CPU. */
@@ -33,6 +37,20 @@ static __always_inline struct file_facts *facts_last(void)
 	__u32 zero = 0;
 
 	return bpf_map_lookup_elem(&facts_read_last, &zero);
+}
+
+/* How a file was opened, as event flags. */
+static __always_inline __u16 access_flags(__u32 fmode)
+{
+	__u16 flags = 0;
+
+	if (fmode & FMODE_READ_BIT)
+		flags |= FLAG_READ;
+	if (fmode & FMODE_WRITE_BIT)
+		flags |= FLAG_WRITE;
+	if (fmode & FMODE_CREATED_BIT)
+		flags |= FLAG_CREATED;
+	return flags;
 }
 
 static __always_inline void class_add(__u32 workload, __u32 class, enum file_direction direction,

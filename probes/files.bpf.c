@@ -6,25 +6,18 @@
  * read is the kernel's struct file. Linux 5.12 or later.
  */
 #include "compat.bpf.h"
+#include "file_classes.bpf.h"
 #include "paces.bpf.h"
 #include "reflex.bpf.h"
 #include "subjects.bpf.h"
 
-#define FMODE_READ_BIT 0x1
 #define S_IFCHR_TYPE 0020000
 
-static __always_inline __u16 access_flags(struct file *file)
+static __always_inline void key_owned(struct seen_key *key, struct task_state *state)
 {
-	__u32 mode = BPF_CORE_READ(file, f_mode);
-	__u16 flags = 0;
-
-	if (mode & FMODE_READ_BIT)
-		flags |= FLAG_READ;
-	if (mode & FMODE_WRITE_BIT)
-		flags |= FLAG_WRITE;
-	if (mode & FMODE_CREATED_BIT)
-		flags |= FLAG_CREATED;
-	return flags;
+	key->workload = state->workload;
+	key->role = state->role;
+	key->kind = EVENT_FILE;
 }
 
 static __always_inline void file_key_fill(struct seen_key *key, struct task_state *state,
@@ -33,9 +26,7 @@ static __always_inline void file_key_fill(struct seen_key *key, struct task_stat
 	key->first = BPF_CORE_READ(inode, i_ino);
 	key->dev = BPF_CORE_READ(inode, i_sb, s_dev);
 	key->generation = BPF_CORE_READ(inode, i_generation);
-	key->workload = state->workload;
-	key->role = state->role;
-	key->kind = EVENT_FILE;
+	key_owned(key, state);
 }
 
 /* What no storm of other files may hide. Its path is this CPU's walk. */
@@ -124,21 +115,27 @@ __noinline int file_opened(__u32 fd, __u32 call)
 	struct task_struct *task = bpf_get_current_task_btf();
 	struct task_state *state = task_watched(task);
 	struct seen_key key = {};
+	struct file_facts *facts;
 	struct file *file;
 	__u16 flags;
+	int known;
 
 	if (!state)
 		return 0;
 	total_add(state->workload, COUNT_OPENS, 1);
-	stranger_opened(fd, call); /* to another workload, this one may be one */
+	known = stranger_opened(fd, call); /* to another workload, this one may be one */
+	facts = facts_last();
 	file = file_of(task, fd);
-	if (!file) {
+	if (!known || !facts || !file) {
 		/* Another thread closed it already: it was open, we cannot say what. */
 		loss_count(state->workload, LOSS_READ_FAULT);
 		return 0;
 	}
-	flags = access_flags(file);
-	file_key_fill(&key, state, BPF_CORE_READ(file, f_inode));
+	flags = access_flags(facts->fmode);
+	key.first = facts->key.ino;
+	key.dev = facts->key.dev;
+	key.generation = facts->key.generation;
+	key_owned(&key, state);
 	key.access = flags & (FLAG_READ | FLAG_WRITE | FLAG_CREATED);
 	if (file_first(task, &key, file, flags, call))
 		state->due = EVENT_FILE;

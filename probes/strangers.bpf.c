@@ -8,8 +8,6 @@
  */
 #include "file_classes.bpf.h"
 
-#define FMODE_READ_BIT 0x1
-#define FMODE_WRITE_BIT 0x2
 #define WORKLOADS_PER_WORD 64
 #define HELD_MASK 127 /* what follows a path in the record leaves room for it */
 
@@ -26,13 +24,6 @@ static __always_inline __u32 first_holder(struct file_holders *holders)
 		if (holds(holders, workload))
 			return workload;
 	return 0;
-}
-
-static __always_inline __u8 access_of(struct file *file)
-{
-	__u32 mode = BPF_CORE_READ(file, f_mode);
-
-	return (mode & FMODE_READ_BIT ? FLAG_READ : 0) | (mode & FMODE_WRITE_BIT ? FLAG_WRITE : 0);
 }
 
 /* The last `size` - 1 bytes of a path; `mask` is what bounds them for the verifier. */
@@ -80,7 +71,7 @@ static __always_inline void stranger_submit(struct task_struct *task, struct see
 	record_submit(&event->hdr, 1);
 }
 
-/* Returns 0. */
+/* Returns 1 where facts_last() has what the file is, 0 where it is closed again. */
 __noinline int stranger_opened(__u32 fd, __u32 call)
 {
 	struct task_struct *task = bpf_get_current_task_btf();
@@ -100,14 +91,14 @@ __noinline int stranger_opened(__u32 fd, __u32 call)
 	held.dev = facts->key.dev;
 	holders = bpf_map_lookup_elem(&held_files, &held);
 	if (!holders || (state && holds(holders, state->workload)))
-		return 0;
+		return 1;
 	if (holders->generation && holders->generation != facts->key.generation)
-		return 0; /* another file has the number now */
+		return 1; /* another file has the number now */
 	file = file_of(task, fd);
-	key.access = access_of(file);
+	key.access = access_flags(facts->fmode) & (FLAG_READ | FLAG_WRITE);
 	key.workload = first_holder(holders);
 	if (!file || !key.access || !key.workload) /* O_PATH gives no content */
-		return 0;
+		return 1;
 	total_add(key.workload, COUNT_STRANGERS, 1);
 	exe = BPF_CORE_READ(task, mm, exe_file);
 	key.first = held.ino;
@@ -117,7 +108,7 @@ __noinline int stranger_opened(__u32 fd, __u32 call)
 		     (__u64)BPF_CORE_READ(exe, f_inode, i_sb, s_dev) << 32;
 	if (seen_first(&key))
 		stranger_submit(task, &key, file, exe, state ? state->workload : 0, call);
-	return 0;
+	return 1;
 }
 
 char LICENSE[] SEC("license") = "Dual MIT/GPL";
