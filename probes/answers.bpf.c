@@ -43,8 +43,7 @@ static __always_inline int turned_away(__u32 status)
 }
 
 /* What follows an answer's head (RFC 9112, 6.3). */
-static __always_inline void answer_body(struct __sk_buff *skb, struct stream *stream,
-					struct message *message, __u8 method)
+static __always_inline void answer_body(struct stream *stream, struct message *message, __u8 method)
 {
 	if (message->status == STATUS_SWITCHING ||
 	    (method == METHOD_CONNECT && message->status / 100 == ANSWER_SUCCESS)) {
@@ -52,7 +51,7 @@ static __always_inline void answer_body(struct __sk_buff *skb, struct stream *st
 		stream->ways[WAY_IN].state = AT_PASSED;
 	} else if (method == METHOD_HEAD || message->status == STATUS_NO_CONTENT ||
 		   message->status == STATUS_NOT_MODIFIED) {
-		answer_ended(skb);
+		answer_ended(stream);
 	} else if (message->flags & CHUNKED) {
 		message->state = CHUNK_SIZE;
 		message->number = 0;
@@ -62,14 +61,13 @@ static __always_inline void answer_body(struct __sk_buff *skb, struct stream *st
 		message->state = AT_BODY;
 		message->skip = message->length;
 	} else {
-		answer_ended(skb);
+		answer_ended(stream);
 	}
 }
 
 /* The head of an answer was sent. */
-__noinline int answer_begun(struct __sk_buff *skb)
+__noinline int answer_begun(struct stream *stream)
 {
-	struct stream *stream = stream_of(skb, 0);
 	struct client_counts *client;
 	struct route_counts *counts;
 	struct message *message;
@@ -103,14 +101,13 @@ __noinline int answer_begun(struct __sk_buff *skb)
 		__sync_fetch_and_add(&client->errors, 1);
 	stream->flags |= BEGUN;
 	stream->last_ns = message->now_ns;
-	answer_body(skb, stream, message, asked->method);
+	answer_body(stream, message, asked->method);
 	return 0;
 }
 
 /* An answer was sent to its end. */
-__noinline int answer_ended(struct __sk_buff *skb)
+__noinline int answer_ended(struct stream *stream)
 {
-	struct stream *stream = stream_of(skb, 0);
 	struct route_counts *counts;
 	struct message *message;
 	struct asked *asked;
@@ -136,9 +133,8 @@ __noinline int answer_ended(struct __sk_buff *skb)
 }
 
 /* The connection ended, or could not be followed: nothing under way on it is answered any more. */
-__noinline int answers_given_up(struct __sk_buff *skb)
+__noinline int answers_given_up(struct stream *stream)
 {
-	struct stream *stream = stream_of(skb, 0);
 	struct route_counts *counts;
 	struct asked *asked;
 	__u32 left;
@@ -172,9 +168,8 @@ __noinline int answers_given_up(struct __sk_buff *skb)
 }
 
 /* A packet of a streamed answer was sent. */
-__noinline int gap_count(struct __sk_buff *skb)
+__noinline int gap_count(struct stream *stream)
 {
-	struct stream *stream = stream_of(skb, 0);
 	struct route_counts *counts;
 	struct asked *asked;
 	__u64 now_ns;

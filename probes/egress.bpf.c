@@ -160,7 +160,7 @@ int on_egress(struct __sk_buff *skb)
 		total_add(socket->workload, COUNT_SENT_ACCEPTED, skb->len);
 		flow_bytes_add(socket->workload, peer, FLOW_ACCEPTED_OUT, skb->len);
 		if (sk->protocol == TCP_PROTOCOL)
-			request_packet(skb, 1);
+			request_packet(skb, socket, 1);
 		return PASS;
 	}
 	names_look(skb, sk);
@@ -192,7 +192,7 @@ int on_ingress(struct __sk_buff *skb)
 	total_add(socket->workload, COUNT_RECEIVED, skb->len);
 	flow_bytes_add(socket->workload, other_end(skb, sk, socket, 0), flow, skb->len);
 	if (flow == FLOW_ACCEPTED_IN && sk->protocol == TCP_PROTOCOL)
-		request_packet(skb, 0);
+		request_packet(skb, socket, 0);
 	return PASS;
 }
 

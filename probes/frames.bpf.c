@@ -28,9 +28,8 @@ static __always_inline void stream_ended(struct stream *stream, struct route_cou
 }
 
 /* The head of a frame was read. */
-__noinline int frame_read(struct __sk_buff *skb, __u32 way)
+__noinline int frame_read(struct __sk_buff *skb, struct stream *stream, __u32 way)
 {
-	struct stream *stream = stream_of(skb, 0);
 	struct route_counts *counts;
 	struct message *message;
 	__u32 number;
@@ -51,7 +50,7 @@ __noinline int frame_read(struct __sk_buff *skb, __u32 way)
 		stream->in++;
 		stream->target =
 			number; /* what it asks for is not known: as if always another thing */
-		request_count(skb, METHOD_STREAM);
+		request_count(skb, stream, METHOD_STREAM);
 	}
 	counts = counts_of(stream, ROUTE_STREAMS, METHOD_STREAM);
 	if (counts)
@@ -69,9 +68,8 @@ __noinline int frame_read(struct __sk_buff *skb, __u32 way)
 }
 
 /* The first byte of an answer's headers, or of what follows its body. */
-__noinline int frame_status(struct __sk_buff *skb)
+__noinline int frame_status(struct stream *stream)
 {
-	struct stream *stream = stream_of(skb, 0);
 	struct route_counts *counts;
 	struct message *message;
 	__u32 class = ANSWER_SUCCESS;

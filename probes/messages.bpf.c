@@ -42,9 +42,9 @@ static __always_inline __u32 head_read(struct __sk_buff *skb, struct stream *str
 }
 
 /* One step on in the bytes of a packet: part of a body, or of a head; returns how many bytes. */
-__noinline int message_step(struct __sk_buff *skb, __u32 at, __u32 left, __u32 way)
+__noinline int message_step(struct __sk_buff *skb, struct stream *stream, __u32 at, __u32 left,
+			    __u32 way)
 {
-	struct stream *stream = stream_of(skb, 0);
 	struct message *message;
 
 	way &= 1;
@@ -68,15 +68,18 @@ __noinline int message_step(struct __sk_buff *skb, __u32 at, __u32 left, __u32 w
 }
 
 /* What a step led to. */
-__noinline int message_happened(struct __sk_buff *skb, __u32 state, __u32 way)
+__noinline int message_happened(struct __sk_buff *skb, struct stream *stream, __u32 state,
+				__u32 way)
 {
+	if (!stream)
+		return 0;
 	if (state == HEAD_DONE)
-		return way == WAY_IN ? request_begun(skb) : answer_begun(skb);
+		return way == WAY_IN ? request_begun(skb, stream) : answer_begun(stream);
 	if (state == MESSAGE_DONE)
-		return way == WAY_IN ? request_ended(skb) : answer_ended(skb);
+		return way == WAY_IN ? request_ended(stream) : answer_ended(stream);
 	if (state == FRAME_DONE)
-		return frame_read(skb, way);
-	return frame_status(skb);
+		return frame_read(skb, stream, way);
+	return frame_status(stream);
 }
 
 char LICENSE[] SEC("license") = "Dual MIT/GPL";

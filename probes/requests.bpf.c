@@ -12,7 +12,7 @@
 #define TCP_FIN 1
 #define TCP_SYN 2
 #define TCP_RST 4
-#define IPV4_BYTES 20
+#define IP_START 10 /* as far as either version's protocol */
 #define IPV6_BYTES 40
 #define TCP_BYTES 20
 
@@ -27,14 +27,14 @@ struct segment {
 static __always_inline int segment_read(struct __sk_buff *skb, struct segment *segment)
 {
 	__u32 transport;
-	__u8 head[TCP_BYTES], first = 0, protocol = 0;
+	__u8 head[TCP_BYTES], protocol;
 
-	if (bpf_skb_load_bytes(skb, 0, &first, 1))
+	if (bpf_skb_load_bytes(skb, 0, head, IP_START))
 		return -1;
-	segment->version = first >> 4;
-	transport = segment->version == 4 ? (first & 15) * 4 : IPV6_BYTES;
-	if (bpf_skb_load_bytes(skb, segment->version == 4 ? 9 : 6, &protocol, 1) ||
-	    protocol != TCP_PROTOCOL || bpf_skb_load_bytes(skb, transport, head, sizeof(head)))
+	segment->version = head[0] >> 4;
+	transport = segment->version == 4 ? (head[0] & 15) * 4 : IPV6_BYTES;
+	protocol = head[segment->version == 4 ? 9 : 6];
+	if (protocol != TCP_PROTOCOL || bpf_skb_load_bytes(skb, transport, head, sizeof(head)))
 		return -1;
 	segment->number = bpf_ntohl(*(__u32 *)&head[4]);
 	segment->flags = head[13];
@@ -64,7 +64,7 @@ static __always_inline struct stream *stream_make(struct __sk_buff *skb, struct 
 						  struct socket_state *socket,
 						  const struct segment *segment)
 {
-	struct stream *stream = stream_of(skb, BPF_SK_STORAGE_GET_F_CREATE);
+	struct stream *stream = bpf_sk_storage_get(&streams, sk, 0, BPF_SK_STORAGE_GET_F_CREATE);
 	struct bpf_tcp_sock *tcp = bpf_tcp_sock(sk);
 
 	if (!stream) {
@@ -118,7 +118,7 @@ static __always_inline void stream_check(struct __sk_buff *skb, struct stream *s
 		return;
 	stream_unread(stream);
 	if (way == WAY_OUT)
-		answers_given_up(skb);
+		answers_given_up(stream);
 }
 
 /* Whether nobody asked for what is sent: it is counted, and not read. */
@@ -149,19 +149,19 @@ static __always_inline void segment_pass(struct __sk_buff *skb, struct stream *s
 
 		if (!segment->bytes || (way == WAY_OUT && unasked(stream, message, segment)))
 			break;
-		read = message_step(skb, segment->at, segment->bytes, way);
+		read = message_step(skb, stream, segment->at, segment->bytes, way);
 		if (read <= 0 || (__u32)read > segment->bytes)
 			break;
 		segment->at += read;
 		segment->bytes -= read;
 		if (message->state >= HEAD_DONE && message->state <= STATUS_DONE)
-			message_happened(skb, message->state, way);
+			message_happened(skb, stream, message->state, way);
 	}
 	if (segment->bytes)
 		message->state = AT_LOST;
 	if (streamed && way == WAY_OUT &&
 	    (message->flags & CHUNKED || message->state == UNTIL_CLOSE))
-		gap_count(skb);
+		gap_count(stream);
 	stream_check(skb, stream, message, way);
 }
 
@@ -171,26 +171,22 @@ static __always_inline void stream_ends(struct __sk_buff *skb, struct stream *st
 	if (!(flags & TCP_RST) && (way == WAY_IN || !(flags & TCP_FIN)))
 		return;
 	if (stream->ways[WAY_OUT].state == UNTIL_CLOSE && !(flags & TCP_RST))
-		answer_ended(skb);
-	answers_given_up(skb);
+		answer_ended(stream);
+	answers_given_up(stream);
 	stream->ways[WAY_IN].state = AT_PASSED;
 	stream->ways[WAY_OUT].state = AT_PASSED;
 }
 
-__noinline int request_packet(struct __sk_buff *skb, __u32 way)
+__noinline int request_packet(struct __sk_buff *skb, struct socket_state *socket, __u32 way)
 {
 	struct bpf_sock *sk = skb->sk;
-	struct socket_state *socket;
 	struct segment segment = {};
 	struct stream *stream;
 
 	if (!sk)
 		return 0;
 	sk = bpf_sk_fullsock(sk);
-	if (!sk || segment_read(skb, &segment))
-		return 0;
-	socket = bpf_sk_storage_get(&sockets, sk, 0, 0);
-	if (!socket)
+	if (!sk || !socket || segment_read(skb, &segment))
 		return 0;
 	stream = bpf_sk_storage_get(&streams, sk, 0, 0);
 	if (!stream && way == WAY_IN && segment.bytes && sk->dst_port)

@@ -54,36 +54,28 @@ enum stream_flag {
 	UNREAD = 4, /* counted so */
 };
 
-extern int message_step(struct __sk_buff *skb, __u32 at, __u32 left, __u32 way);
-extern int message_happened(struct __sk_buff *skb, __u32 state, __u32 way);
-extern int frame_read(struct __sk_buff *skb, __u32 way);
-extern int frame_status(struct __sk_buff *skb);
-extern int request_count(struct __sk_buff *skb, __u32 method);
-extern int request_begun(struct __sk_buff *skb);
-extern int request_ended(struct __sk_buff *skb);
-extern int answer_begun(struct __sk_buff *skb);
-extern int answer_ended(struct __sk_buff *skb);
-extern int answers_given_up(struct __sk_buff *skb);
-extern int request_tell(struct __sk_buff *skb);
-extern int gap_count(struct __sk_buff *skb);
+/* A connection's storage is handed on, and not looked up in each: that costs more than what most
+ * of them do. A global function may be given no storage at all, as far as the verifier knows.
+ */
+extern int message_step(struct __sk_buff *skb, struct stream *stream, __u32 at, __u32 left,
+			__u32 way);
+extern int message_happened(struct __sk_buff *skb, struct stream *stream, __u32 state, __u32 way);
+extern int frame_read(struct __sk_buff *skb, struct stream *stream, __u32 way);
+extern int frame_status(struct stream *stream);
+extern int request_count(struct __sk_buff *skb, struct stream *stream, __u32 method);
+extern int request_begun(struct __sk_buff *skb, struct stream *stream);
+extern int request_ended(struct stream *stream);
+extern int answer_begun(struct stream *stream);
+extern int answer_ended(struct stream *stream);
+extern int answers_given_up(struct stream *stream);
+extern int request_tell(struct __sk_buff *skb, struct stream *stream);
+extern int gap_count(struct stream *stream);
 extern int bucket_of(__u64 value, __u32 fine);
 
 static __always_inline void bucket_add(__u32 *buckets, __u32 bucket, __u32 last)
 {
 	if (bucket <= last)
 		__sync_fetch_and_add(&buckets[bucket], 1);
-}
-
-static __always_inline struct stream *stream_of(struct __sk_buff *skb, __u64 flags)
-{
-	struct bpf_sock *sk = skb->sk;
-
-	if (!sk)
-		return NULL;
-	sk = bpf_sk_fullsock(sk);
-	if (!sk)
-		return NULL;
-	return bpf_sk_storage_get(&streams, sk, 0, flags);
 }
 
 /* Ready for the next message of this direction. */

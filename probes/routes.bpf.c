@@ -132,9 +132,8 @@ static __always_inline void asked_add(struct stream *stream, __u64 now_ns, __u8 
 }
 
 /* By route and client; told where it is the first of its kind. */
-__noinline int request_count(struct __sk_buff *skb, __u32 method)
+__noinline int request_count(struct __sk_buff *skb, struct stream *stream, __u32 method)
 {
-	struct stream *stream = stream_of(skb, 0);
 	struct route_counts *counts;
 
 	if (!stream)
@@ -144,13 +143,12 @@ __noinline int request_count(struct __sk_buff *skb, __u32 method)
 	counts = counts_make(stream, stream->route, method);
 	if (counts)
 		__sync_fetch_and_add(&counts->requests, 1);
-	return request_tell(skb);
+	return request_tell(skb, stream);
 }
 
 /* The head of a request was read. */
-__noinline int request_begun(struct __sk_buff *skb)
+__noinline int request_begun(struct __sk_buff *skb, struct stream *stream)
 {
-	struct stream *stream = stream_of(skb, 0);
 	struct message *message, *out;
 	__u8 method;
 
@@ -166,7 +164,7 @@ __noinline int request_begun(struct __sk_buff *skb)
 	if (out->state == AT_LOST && stream->in == stream->out)
 		message_reset(out);
 	asked_add(stream, message->now_ns, method);
-	request_count(skb, method);
+	request_count(skb, stream, method);
 	if (message->flags & CHUNKED) {
 		message->state = CHUNK_SIZE;
 		message->number = 0;
@@ -174,15 +172,14 @@ __noinline int request_begun(struct __sk_buff *skb)
 		message->state = AT_BODY;
 		message->skip = message->length;
 	} else {
-		request_ended(skb);
+		request_ended(stream);
 	}
 	return 0;
 }
 
 /* A request was read to its end. */
-__noinline int request_ended(struct __sk_buff *skb)
+__noinline int request_ended(struct stream *stream)
 {
-	struct stream *stream = stream_of(skb, 0);
 	struct client_counts *client;
 	struct route_counts *counts;
 	struct message *message;
@@ -204,9 +201,8 @@ __noinline int request_ended(struct __sk_buff *skb)
 }
 
 /* Once per workload, role, method and route: what was asked for, without what follows '?'. */
-__noinline int request_tell(struct __sk_buff *skb)
+__noinline int request_tell(struct __sk_buff *skb, struct stream *stream)
 {
-	struct stream *stream = stream_of(skb, 0);
 	struct bpf_sock *sk = skb->sk;
 	struct socket_state *socket;
 	struct request_event *event;

@@ -7,6 +7,8 @@
 
 #include "vmlinux.h"
 
+struct socket_state;
+
 extern int file_opened(__u32 fd, __u32 call);
 extern int socket_connected(__u32 fd, __s32 result);
 extern int socket_reached(__u64 file_address, __s32 result);
@@ -21,7 +23,7 @@ extern int unix_accepted(__u64 sk_address);
 extern int unix_sent(__u64 address, __u32 length);
 extern int unix_message_sent(__u64 message_address);
 extern int socket_accepted(__u32 fd, __u32 call);
-extern int request_packet(struct __sk_buff *skb, __u32 way);
+extern int request_packet(struct __sk_buff *skb, struct socket_state *socket, __u32 way);
 extern int names_asked(struct __sk_buff *skb, __u32 transport, __u32 protocol);
 extern int directory_listed(__u32 fd, __u32 call);
 extern int stranger_opened(__u32 fd, __u32 call);

@@ -154,7 +154,7 @@ void pass(__u32 way, __u32 number, const __u8 *bytes, __u32 length, __u32 flags)
 	packet[33] = flags;
 	memcpy(&packet[HEADERS], bytes, length);
 	now_ns += 1000000;
-	request_packet(&skb, way);
+	request_packet(&skb, &owner, way);
 }
 
 __u64 total(__u32 counter)
