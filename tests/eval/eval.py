@@ -34,7 +34,7 @@ from agent.evaluation.techniques import evaluate_recordings  # noqa: E402
 from agent.store import Store, level_rank  # noqa: E402
 from probes.loader import remove  # noqa: E402
 from tests.eval import offline  # noqa: E402
-from tests.eval.rigs import SERVERS, ServerRig  # noqa: E402
+from tests.eval.rigs import KINDS, ServerRig, rig  # noqa: E402
 from tests.servers.serve import ServerError  # noqa: E402
 
 LEARN_S: Final = 300.0
@@ -92,16 +92,16 @@ def live(kind: str, at: Path, seconds: float, drills: Sequence[Drill]) -> dict[s
     """Learn one server, let it live, drill it; recordings are left in ``at``/recordings."""
     root = at / "recordings"
     recordings = Recordings(at / "run", root)
-    with daemon(at), ServerRig(kind, at / "run", _note) as rig:
+    with daemon(at), rig(kind, at / "run", _note) as server:
         began = time.monotonic()
         with recordings.kept("learning", "learning", LEARN_S):
-            rig.learn(LEARN_S)
+            server.learn(LEARN_S)
         learned_s = time.monotonic() - began
         quiet_ns = time.time_ns()
         with recordings.kept(NORMAL, "ordinary", seconds + LEARN_S):
-            _ordinary(rig, seconds)
+            _ordinary(server, seconds)
         ordinary = _levels(at, quiet_ns)
-        runner = Runner(at / "state" / "events.db", rig.name, rig.pid, rig, recordings)
+        runner = Runner(at / "state" / "events.db", server.name, server.pid, server, recordings)
         outcomes = runner.run(drills, lambda one: _note(f"{one.name}: {one.level or 'quiet'}"))
     return {
         "learned_s": learned_s,
@@ -110,13 +110,13 @@ def live(kind: str, at: Path, seconds: float, drills: Sequence[Drill]) -> dict[s
     }
 
 
-def _ordinary(rig: ServerRig, seconds: float) -> None:
+def _ordinary(server: ServerRig, seconds: float) -> None:
     """Live with a peak of ten times the load, and what the server's life holds, all along."""
     until = time.monotonic() + seconds
     while (left := until - time.monotonic()) > 0:
-        rig.live(min(PEAK_EVERY_S, left))
+        server.live(min(PEAK_EVERY_S, left))
         if until > time.monotonic():
-            OUTSIDE["load-peak"](rig.pid, rig.load)
+            OUTSIDE["load-peak"](server.pid, server.load)
 
 
 def _levels(at: Path, since_ns: int) -> dict[str, int]:
@@ -221,7 +221,7 @@ def _note(line: str) -> None:
 def main() -> None:
     """Run what was asked for; the page to standard output, everything to results.json."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--server", action="append", choices=sorted(SERVERS))
+    parser.add_argument("--server", action="append", choices=sorted(KINDS))
     parser.add_argument("--seconds", type=float, default=3600.0, help="of ordinary load")
     parser.add_argument("--drill", action="append", choices=sorted(DRILLS), help="only these")
     parser.add_argument("--from", dest="again", type=Path, help="where an earlier run was kept")
@@ -231,7 +231,7 @@ def main() -> None:
     # What the drills' own server is asked, these servers do not answer.
     drills = [DRILLS[name] for name in asked.drill or DRILLS if name not in ASKING]
     results: dict[str, Any] = {}
-    for kind in asked.server or sorted(SERVERS):
+    for kind in asked.server or sorted(KINDS):
         try:
             found = {} if asked.again else live(kind, kept / kind, asked.seconds, drills)
             results[kind] = found | judged(kept / kind / "recordings")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import subprocess
 import time
@@ -14,6 +15,7 @@ from typing import Final
 from agent.drills.rig import Rig
 from tests.eval.offline import DRILLED
 from tests.servers.dialects import DIALECTS, Dialect
+from tests.servers.engines import TORCHSERVE_HANDLER, Launch, torchserve
 from tests.servers.serve import (
     CACHE,
     HERE,
@@ -31,6 +33,10 @@ MODEL: Final = "digits-1.onnx"
 READY_S: Final = 60.0
 TRITON_PYTHON: Final = CACHE / "triton-venv" / "bin" / "python"
 
+TORCHSERVE: Final = "torchserve"
+TORCHSERVE_PYTHON: Final = CACHE / "torchserve-venv" / "bin" / "python"
+HANDLER: Final = Path(__file__).with_name("hooked_handler.py")
+
 Line = Callable[[Path, int], list[str]]
 
 
@@ -44,17 +50,27 @@ def _triton(directory: Path, port: int) -> list[str]:
     return [str(script), "--port", str(port), "--directory", str(directory)]
 
 
-SERVERS: Final[dict[str, tuple[Path, Line, Dialect]]] = {
-    "onnx": (ONNX_PYTHON, _onnx, DIALECTS["digits"]),
-    "pytriton": (TRITON_PYTHON, _triton, DIALECTS["triton"]),
+KINDS: Final[dict[str, tuple[Path, Dialect]]] = {
+    "onnx": (ONNX_PYTHON, DIALECTS["digits"]),
+    "pytriton": (TRITON_PYTHON, DIALECTS["triton"]),
+    TORCHSERVE: (TORCHSERVE_PYTHON, DIALECTS["torchserve"]),
 }
+"""Whose Python, and how each is asked."""
+
+LINES: Final[dict[str, Line]] = {"onnx": _onnx, "pytriton": _triton}
+"""Those that are one Python program."""
+
+
+def rig(kind: str, run_dir: Path, tell: Callable[[str], None]) -> ServerRig:
+    """Return the rig of one of `KINDS`; ServerError where its environment was not set up."""
+    return (TorchServeRig if kind == TORCHSERVE else ServerRig)(kind, run_dir, tell)
 
 
 class ServerRig(Rig):
-    """One of `SERVERS` under watch: the drills' own rig with another server in it.
+    """One of `KINDS` under watch: the drills' own rig with another server in it.
 
     Args:
-        kind: A name of `SERVERS`.
+        kind: Its name.
         run_dir: Of the running agent.
         tell: Given a line about how far learning is.
     """
@@ -62,7 +78,8 @@ class ServerRig(Rig):
     def __init__(self, kind: str, run_dir: Path, tell: Callable[[str], None]) -> None:
         """Start nothing yet; ServerError where its environment was not set up."""
         super().__init__(run_dir, tell)
-        self.python, self._line, self._dialect = SERVERS[kind]
+        self.kind = kind
+        self.python, self._dialect = KINDS[kind]
         if not self.python.exists():
             raise ServerError(f"there is no {self.python}; `make bench-setup` makes it")
         prepare()
@@ -76,26 +93,30 @@ class ServerRig(Rig):
         models.mkdir()
         shutil.copy(ONNX_MODELS / MODEL, models)
         self.port = free_port()  # the door's: `act` of the base class asks there
-        arguments = (self.place.directory, self.place.hub, self.port)
         self.served = _after(self.port)
-        line = [self.python, HOOKED, ROOT, *arguments, *self._line(models, self.served)]
-        log = (self.place.directory / "server.log").open("wb")
-        self._server = subprocess.Popen(
-            [str(word) for word in line],
-            stdin=subprocess.PIPE,
-            stdout=log,
-            stderr=log,
-            text=True,
-            cwd=self.place.directory,
-            start_new_session=True,
-        )
-        log.close()
+        launch = self._launch(models)
+        token = self.place.directory / "token"
+        token.touch(0o600)
+        token.write_text(f"{self._token}\n")
+        with token.open() as given, (self.place.directory / "server.log").open("wb") as log:
+            self._server = subprocess.Popen(
+                launch.line,
+                env=os.environ | launch.environment,
+                stdin=given,
+                stdout=log,
+                stderr=log,
+                text=True,
+                cwd=self.place.directory,
+                start_new_session=True,
+            )
         self._stack.callback(self._end)
-        if self._server.stdin is None:
-            raise ServerError("no pipe to it")
-        self._server.stdin.write(f"{self._token}\n")
-        self._server.stdin.close()
         self._await()
+        token.unlink()
+
+    def _launch(self, models: Path) -> Launch:
+        arguments = (self.place.directory, self.place.hub, self.port)
+        line = [self.python, HOOKED, ROOT, *arguments, *LINES[self.kind](models, self.served)]
+        return Launch([str(word) for word in line], {})
 
     def _await(self) -> None:
         give_up = time.monotonic() + READY_S
@@ -113,6 +134,17 @@ class ServerRig(Rig):
         return post(self.served, self._dialect.path, self._dialect.body(self._pixels))
 
 
+class TorchServeRig(ServerRig):
+    """TorchServe, the door in the worker that computes: its frontend is no Python program."""
+
+    def _launch(self, models: Path) -> Launch:
+        launch = torchserve(models, self.python, self.served, (HANDLER, TORCHSERVE_HANDLER))
+        place = self.place.directory
+        door = {"root": str(ROOT), "directory": str(place), "hub": self.place.hub}
+        door |= {"port": self.port, "token": str(place / "token")}
+        return Launch(launch.line, {**launch.environment, "DOOR": json.dumps(door)})
+
+
 def _after(port: int) -> int:
-    """Return a port below, with two more below it free for what a server opens beside."""
+    """Return a port below, with room above it for what a server opens beside."""
     return port - 16

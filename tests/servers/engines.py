@@ -12,7 +12,7 @@ import subprocess
 import sys
 import time
 import zipfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -32,6 +32,7 @@ from tests.servers.serve import (
 )
 
 MODEL = "digits-1.onnx"
+TORCHSERVE_HANDLER = HERE / "torchserve" / "handler.py"
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,21 +49,31 @@ def triton(directory: Path, python: Path, port: int) -> Launch:
     return Launch([str(word) for word in line], {})
 
 
-def torchserve(directory: Path, python: Path, port: int) -> Launch:
-    """Start TorchServe with the model in an archive made here, on ports from `port` on."""
+def torchserve(
+    directory: Path, python: Path, port: int, handlers: Sequence[Path] = (TORCHSERVE_HANDLER,)
+) -> Launch:
+    """Start TorchServe with the model in an archive made here, on ports from `port` on.
+
+    Args:
+        directory: With the model; everything that it writes lies there.
+        python: Of its environment.
+        port: The first of six.
+        handlers: Python files for the archive; the first one's `handle` is asked.
+    """
     archive = directory / "digits.mar"
     manifest = {
         "runtime": "python",
         "model": {
             "modelName": "digits",
             "serializedFile": MODEL,
-            "handler": "handler.py:handle",
+            "handler": f"{handlers[0].name}:handle",
             "modelVersion": "1.0",
         },
         "archiverVersion": "0.12.0",
     }
     with zipfile.ZipFile(archive, "w") as into:
-        into.write(HERE / "torchserve" / "handler.py", "handler.py")
+        for handler in handlers:
+            into.write(handler, handler.name)
         into.write(directory / MODEL, MODEL)
         into.writestr("MAR-INF/MANIFEST.json", json.dumps(manifest))
     settings = {
