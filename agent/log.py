@@ -50,6 +50,7 @@ EVENTS: Final = (
     "evidence.collected",
     "evidence.failed",
     "files.unnoted",
+    "gpu.uncounted",
     "guard.secrets_unmarked",
     "ledger.failed",
     "models.forged",

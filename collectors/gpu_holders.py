@@ -6,13 +6,20 @@ Source: device numbers as `/proc/devices` lists them.
 from __future__ import annotations
 
 import os
+import re
 from dataclasses import dataclass
+from typing import Final
 
 from collectors import procfs
 from collectors.processes import ProcessTable
+from collectors.procfs import ReadCounts
 
 NVIDIA_CTL_MINOR = 255
 NVIDIA_MODESET_MINOR = 254
+
+_DRIVERS: Final = re.compile(r"(?:nvidia.*|kfd|drm|accel)$")
+"""As drivers name their character devices: NVIDIA's; AMD's for computing; those that render, of any
+maker; accelerators of the kernel's own kind."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,16 +59,24 @@ def holders(table: ProcessTable) -> tuple[GpuHolder, ...]:
     return tuple(found)
 
 
-def _majors(table: ProcessTable) -> dict[int, str]:
-    """Return the character devices of the driver by major number, as the kernel registered them."""
-    path = f"{table.source.root}/devices"
-    data = procfs.text(procfs.read(path, procfs.SMALL_LIMIT, table.counts) or b"")
+def registered(counts: ReadCounts, root: str = "/proc") -> dict[int, str]:
+    """Return the character devices of GPU drivers by major number, as the kernel registered them.
+
+    Costs one small file; empty where no such driver is loaded.
+    """
+    data = procfs.text(procfs.read(f"{root}/devices", procfs.SMALL_LIMIT, counts) or b"")
     pairs = (line.split() for line in data.partition("Block devices")[0].splitlines())
     return {
         int(pair[0]): pair[1]
         for pair in pairs
-        if len(pair) == 2 and pair[1].startswith("nvidia")  # noqa: PLR2004 (number and name)
+        if len(pair) == 2 and _DRIVERS.match(pair[1])  # noqa: PLR2004 (number and name)
     }
+
+
+def _majors(table: ProcessTable) -> dict[int, str]:
+    """Return those of NVIDIA's driver."""
+    found = registered(table.counts, table.source.root)
+    return {number: name for number, name in found.items() if name.startswith("nvidia")}
 
 
 def _device_name(pid: int, fd: int, majors: dict[int, str], table: ProcessTable) -> str:

@@ -165,6 +165,7 @@ FEATURES: Final[tuple[Feature, ...]] = (
     Feature("written_data_bytes", "B/s", "bytes written to other files", follows_load=True),
     Feature("gpu_memory_bytes", "B", "GPU memory", follows_load=False),
     Feature("gpu_percent", "%", "GPU utilisation", follows_load=True),
+    Feature("gpu_calls", "1/s", "calls to a GPU's driver", follows_load=True),
     Feature("gpu_launches", "1/s", "kernels and graphs given to the GPU", follows_load=True),
     Feature("gpu_sent_bytes", "B/s", "bytes copied to the GPU", follows_load=True),
     Feature("gpu_fetched_bytes", "B/s", "bytes copied from the GPU", follows_load=True),

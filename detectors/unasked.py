@@ -25,16 +25,18 @@ WORK: Final = (
     "gpu_launches",
     "gpu_fetched_bytes",
     "gpu_copied_bytes",
+    "gpu_calls",
 )
 """Stored by position: add at the end."""
 
 DEMAND: Final = ("bytes_in", "bytes_out")
 """Traffic of requests and of replies: a reply that streams is asked for as long as it lasts."""
 
-TOO_MUCH: Final = np.array([50.0, 50.0, 50.0, float(1 << 20), float(1 << 20)])
+TOO_MUCH: Final = np.array([50.0, 50.0, 50.0, float(1 << 20), float(1 << 20), 50.0])
 """Beyond what is explained, in each reading's unit: half a core or GPU, more than any housekeeping
 takes for long; launches a second, where one pass through a model makes hundreds; bytes a second, at
-which 16 GB leave within hours (as of uploads)."""
+which 16 GB leave within hours (as of uploads); calls to a driver a second, as launches: no GPU was
+there to measure."""
 
 CLEARLY: Final = 2.5
 """Times what is explained, which is twice the dearest requests already. Half as much is too much
@@ -55,8 +57,8 @@ class UnaskedWork:
     """What work is explained by traffic. Arrays only, one place per name in WORK.
 
     Attributes:
-        idle: Shape (5,), used at most while nobody asked; NaN where it was not learnt.
-        cost: Shape (5,), per byte and second at most.
+        idle: Shape (len(WORK),), used at most while nobody asked; NaN where it was not learnt.
+        cost: Shape (len(WORK),), per byte and second at most.
     """
 
     idle: Floats
@@ -99,7 +101,7 @@ class UnaskedWork:
         return not bool((used > self.idle).any())
 
     def explained(self, row: Floats) -> Floats:
-        """Return what the traffic of a window explains. Shape (5,), in the readings' units."""
+        """Return what the traffic of a window explains: shape (len(WORK),), their units."""
         found: Floats = self.idle + self.cost * _demand(row)
         return found
 

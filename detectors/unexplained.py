@@ -67,6 +67,7 @@ _GROUPS: Final = {
     "gpu_launches": GPU_UNASKED,
     "gpu_fetched_bytes": FETCHED,
     "gpu_copied_bytes": FETCHED,
+    "gpu_calls": GPU_UNASKED,
 }
 _WORDS: Final = {
     "cpu_percent": "",  # the share of a core says nothing that the sentence does not
@@ -74,6 +75,7 @@ _WORDS: Final = {
     "gpu_launches": "{0:,.0f} launches a second, {1:,.0f} explained",
     "gpu_fetched_bytes": "{0:,.0f} bytes a second, {1:,.0f} explained",
     "gpu_copied_bytes": "{0:,.0f} bytes a second either way, {1:,.0f} explained",
+    "gpu_calls": "{0:,.0f} calls to its driver a second, {1:,.0f} explained",
 }
 
 

@@ -311,7 +311,8 @@ enum counter {
 	COUNT_GPU_CONTEXTS = 33,
 	COUNT_GPU_MODULES = 34,
 	COUNT_SUMMARISED = 35, /* records that were not made, and are counted in their crowd */
-	COUNT_MAX = 36,
+	COUNT_GPU_CALLS = 36,  /* ioctl(2) on the device files of GPUs */
+	COUNT_MAX = 37,
 };
 
 enum http_method {

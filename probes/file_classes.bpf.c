@@ -22,6 +22,7 @@ extern void *bpf_rdonly_cast(void *address, __u32 type) __ksym;
 
 #define RECENT_SLOTS 8
 #define RECENT_USES 16
+#define MINOR_BITS 20 /* of the kernel's own dev_t */
 
 /* What was looked up last on this CPU: whoever reads weights reads them call after call, and
  * a look-up in a hash costs more than all else here. Looked up anew after RECENT_USES, for the
@@ -173,6 +174,29 @@ __noinline int fd_facts(__u32 fd)
 		return 0;
 	facts_read(facts, file);
 	return 1;
+}
+
+static __always_inline __u32 major_of(struct file *file)
+{
+#ifdef UNTYPED_READS
+	struct inode *inode = BPF_CORE_READ(file, f_inode);
+	__u32 type = BPF_CORE_READ(inode, i_mode) & FILE_TYPE_MASK;
+
+	return type == FILE_TYPE_CHARACTER ? BPF_CORE_READ(inode, i_rdev) >> MINOR_BITS : 0;
+#else
+	struct inode *inode = TYPED(file, file)->f_inode;
+	__u32 type = inode->i_mode & FILE_TYPE_MASK;
+
+	return type == FILE_TYPE_CHARACTER ? inode->i_rdev >> MINOR_BITS : 0;
+#endif
+}
+
+/* Returns the major number of the running task's character device; 0 if it is none. */
+__noinline int fd_major(__u32 fd)
+{
+	struct file *file = file_of_current(fd);
+
+	return file ? major_of(file) : 0;
 }
 
 char LICENSE[] SEC("license") = "Dual MIT/GPL";

@@ -68,5 +68,6 @@ static __always_inline void class_add(__u32 workload, __u32 class, enum file_dir
 extern int fd_moved(__u32 workload, __u32 fd, __u32 direction, __u64 bytes);
 extern int fd_facts(__u32 fd);
 extern int file_class(__u64 file_address);
+extern int fd_major(__u32 fd);
 
 #endif

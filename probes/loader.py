@@ -58,6 +58,7 @@ MAPS: Final = (
     "reflex_done",
     "reflex_stops",
     "modes",
+    "gpu_majors",
     "sockets",
     "meta",
     "ring",

@@ -239,6 +239,14 @@ struct {
 	__type(value, struct reflex_stop);
 } reflex_stops __weak SEC(".maps");
 
+/* Major numbers of the device files of GPUs, nearly all given out as drivers load: by the agent. */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 64);
+	__type(key, __u32);
+	__type(value, __u32);
+} gpu_majors __weak SEC(".maps");
+
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
 	__uint(max_entries, MAX_WORKLOADS);

@@ -29,6 +29,7 @@ extern int directory_listed(__u32 fd, __u32 call);
 extern int stranger_opened(__u32 fd, __u32 call);
 extern int memory_mapped(__u64 address, __u64 length, __u32 prot, __u32 map_flags, __u32 fd);
 extern int environment_read(void);
+extern int gpu_called(__u32 workload, __u32 fd);
 extern int name_changed(__u32 call, __u64 first, __u64 second, __u64 third, __u64 fourth);
 extern int ring_changed(__u64 request, __u32 operation);
 extern int memory_protected(__u64 address, __u32 prot, __u32 call);

@@ -230,6 +230,7 @@ static __always_inline void call_dispatch(struct task_struct *task, struct task_
 			name_changed(number, regs->di, regs->si, regs->dx, regs->r10);
 		break;
 	case CALL_IOCTL:
+		gpu_called(state->workload, regs->di);
 		if (regs->si != FS_IOC_SETFLAGS_NUMBER && regs->si != FS_IOC_FSSETXATTR_NUMBER)
 			break;
 		/* fall through */

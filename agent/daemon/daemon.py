@@ -20,6 +20,7 @@ from agent.daemon.baselines import BaselineFiles
 from agent.daemon.cuda import Cuda
 from agent.daemon.devices import Devices
 from agent.daemon.fitting import Fitter
+from agent.daemon.gpu_calls import GpuCalls
 from agent.daemon.gpu_signals import GpuSignals
 from agent.daemon.handlers import Handlers
 from agent.daemon.hands import Hands
@@ -128,7 +129,7 @@ class Daemon:
         self.seen = Seen(sensor)
         self.lineage = Lineage()
         self.strangers = Strangers(Holdings(sensor), self.lineage, self.registry, self.seen)
-        self.devices, self.gpu_signals = Devices(), GpuSignals()
+        self.devices, self.gpu_signals = Devices(GpuCalls(sensor)), GpuSignals()
         self.baselines = BaselineFiles(settings.paths.state)
         self.fitter = Fitter()
         switch = PinnedSwitch.open(settings.paths.pins, sensor.schema)
@@ -434,12 +435,13 @@ class Daemon:
         self.accounts.due += 1
         before = watcher.judge.baseline.state
         try:
-            now_ns = span_ns[1]
+            now_ns, length_s = span_ns[1], (span_ns[1] - span_ns[0]) / 1e9
             readings = (
                 watcher.memory.read(found.pids, now_ns)
                 | watcher.cgroup.read(found.pids, now_ns)
                 | self.devices.readings(found.pids)
-                | self.cuda.readings(counts, found.id, (span_ns[1] - span_ns[0]) / 1e9)
+                | self.devices.calls.readings(counts, found.id, length_s)
+                | self.cuda.readings(counts, found.id, length_s)
             )
             window = self.windows.build(found, counts, span_ns, readings, watcher.items)
             losses = Counter(self.windows.losses(counts, found.id)) + Counter(common)

@@ -3,6 +3,7 @@
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any, Final
 
+from agent.daemon.gpu_calls import GpuCalls
 from collectors.gpu import GpuReader, GpuReading
 from collectors.processes import snapshot
 
@@ -11,10 +12,17 @@ LATE_READS: Final = 3
 
 
 class Devices:
-    """Asks for a reading at each tick, and keeps the last."""
+    """Asks for a reading at each tick, and keeps the last.
 
-    def __init__(self) -> None:
+    Attributes:
+        calls: What the kernel counts, whether or not NVML answers.
+        last: None where nothing is known, or not any more.
+    """
+
+    def __init__(self, calls: GpuCalls) -> None:
         """Load the driver's library in the thread that will use it."""
+        self.calls = calls
+        calls.look()
         self._worker = ThreadPoolExecutor(1, thread_name_prefix="gpu")
         self._reader = self._worker.submit(GpuReader.open)
         self._job: Future[GpuReading] | None = None
@@ -23,6 +31,7 @@ class Devices:
 
     def tick(self, _now_ns: int) -> None:
         """Collect the answer to the last question, and ask the next."""
+        self.calls.look()
         if self._job is not None and not self._job.done():
             self._late += 1
             if self._late >= LATE_READS:
@@ -41,8 +50,10 @@ class Devices:
 
     def status(self) -> dict[str, Any]:
         """What `agent status` shows; no GPU is a normal state."""
+        calls = {"device calls": self.calls.status()}
         if self.last is None:
-            return {"state": "unknown", "words": "no answer yet" if not self._late else "hangs"}
+            words = "no answer yet" if not self._late else "hangs"
+            return {"state": "unknown", "words": words} | calls
         last = self.last
         return {
             "state": last.state.value,
@@ -62,7 +73,7 @@ class Devices:
             ],
             "holders": [{"pid": h.pid, "devices": list(h.devices)} for h in last.holders],
             "mismatches": [{"pid": m.pid, "kind": m.kind} for m in last.mismatches],
-        }
+        } | calls
 
     def close(self) -> None:
         """Leave the thread to itself."""

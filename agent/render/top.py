@@ -21,6 +21,7 @@ _COLUMNS: Final = (
     ">cpu",
     ">memory",
     ">gpu",
+    ">gpu calls/s",
     ">lost",
     "last verdict",
 )
@@ -37,6 +38,7 @@ _READINGS: Final = (
     ("cpu_percent", "%"),
     ("rss_bytes", "B"),
     ("gpu_percent", "%"),
+    ("gpu_calls", ""),
 )
 _HELD: Final = "contained"
 

@@ -193,6 +193,7 @@ class Daemon:
 
     at: Path = field(default_factory=lambda: Path(tempfile.mkdtemp(prefix="inferward-test-")))
     process: "subprocess.Popen[bytes] | None" = None
+    before: tuple[str, ...] = ()  # the words of a command that becomes the daemon
 
     @property
     def config(self) -> Path:
@@ -229,7 +230,11 @@ class Daemon:
         """Start it and wait until it answers."""
         with (self.at / "log").open("ab") as log:
             self.process = subprocess.Popen(
-                self.line("run"), cwd=ROOT, stdin=subprocess.DEVNULL, stdout=log, stderr=log
+                [*self.before, *self.line("run")],
+                cwd=ROOT,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
             )
         wait_for(self._up, 30.0)
         return self

@@ -55,6 +55,16 @@ def mine():
 threading.Thread(target=mine).start()
 answer = 1
 """
+CALL = """
+import contextlib, fcntl, threading
+def call():
+    gpu, until = os.open("/dev/null", os.O_RDWR), time.monotonic() + 20
+    while time.monotonic() < until:
+        with contextlib.suppress(OSError):
+            fcntl.ioctl(gpu, 0x4600)
+        time.sleep(0.002)
+threading.Thread(target=call).start()
+"""
 KEEP = """
 import __main__
 more = ctypes.c_uint64()
@@ -181,6 +191,30 @@ def test_memory_that_does_not_come_back_is_told(scene: tuple[Daemon, Server]) ->
     verdict = told(daemon, server, "gpu-memory-kept", since_ns, 60.0)
     assert rank(verdict) >= MEDIUM
     assert "keeps more GPU memory than it was learned to" in verdict["summary"]
+
+
+def test_calls_to_a_driver_are_counted_where_nothing_else_of_a_gpu_is_seen(
+    tmp_path: Path,
+) -> None:
+    """/dev/null has the number of a GPU's driver, in the daemon's own sight alone."""
+    listed = Path("/proc/devices").read_text().replace("\n  1 mem\n", "\n  1 nvidia\n")
+    (tmp_path / "devices").write_text(listed)
+    bound = f'mount --bind {tmp_path}/devices /proc/devices && exec "$@"'
+    daemon = Daemon(before=("unshare", "--mount", "sh", "-c", bound, "sh"))
+    server = Server(daemon.at / "served")
+    try:
+        daemon.configure(server.rule("alert")).start()
+        server.start()
+        wait_for(lambda: daemon.workload(server.name))
+        assert wait_for(lambda: daemon.workload(server.name)["readings"])["gpu_calls"] == 0.0
+        server.order(CALL)
+        wait_for(lambda: daemon.workload(server.name)["readings"]["gpu_calls"] > 50)
+        assert daemon.status()["gpu"]["device calls"] == "nvidia (major 1)"
+        (mine,) = (w for w in daemon.json("top", "--once")["workloads"])
+        assert mine["gpu_calls"] > 50
+    finally:
+        server.stop()
+        daemon.close()
 
 
 def test_launches_may_be_left_uncounted_and_are_no_reading_then() -> None:

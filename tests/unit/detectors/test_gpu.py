@@ -21,8 +21,10 @@ USED = {
     "gpu_fetched_bytes": 2e5,
     "gpu_copied_bytes": 0.0,
     "gpu_held_bytes": 512 * MIB,
+    "gpu_calls": 20.0,
 }
 IDLE = {"gpu_percent": 0.0, "gpu_launches": 0.0, "gpu_fetched_bytes": 0.0, "cpu_percent": 1.0}
+IDLE |= {"gpu_calls": 0.0}
 
 
 def used(at: int, load: float, **readings: float) -> Window:
@@ -61,8 +63,15 @@ def test_the_gpu_alone_is_enough_where_no_library_is_attached_to() -> None:
     assert last(learnt(), 40, gpu_percent=98.0).level is Level.HIGH
 
 
+def test_calls_to_the_driver_are_enough_where_neither_nvml_nor_a_probe_sees() -> None:
+    found = last(learnt(), 7, gpu_calls=200.0)
+    assert found.level is Level.MEDIUM
+    assert "had its GPU work without being asked" in found.summary
+    assert "200 calls to its driver a second" in found.summary
+
+
 def test_requests_explain_their_launches_at_any_load() -> None:
-    many = {name: 10 * USED[name] for name in ("gpu_launches", "gpu_fetched_bytes")}
+    many = {name: 10 * USED[name] for name in ("gpu_launches", "gpu_fetched_bytes", "gpu_calls")}
     assert not last(learnt(), 40, load=10.0, **many).novel
 
 

@@ -25,6 +25,7 @@ READINGS = {
     "bytes_out": 2048.0,
     "cpu_percent": 12.5,
     "rss_bytes": 2097152.0,
+    "gpu_calls": 23.0,
 }
 LAST = {"id": "01J", "level": "high", "time_ns": 1, "summary": "embedder ran /bin/sh."}
 
@@ -44,7 +45,17 @@ def test_one_snapshot_shows_every_workload(
 ) -> None:
     outcome = agent("top", "--once", "--config", config)
     assert outcome.code == 0
-    for words in ("embedder", "learning", "103", "4.2 ms", "31 ms", "2.0 KiB/s", "12.5 %"):
+    for words in (
+        "embedder",
+        "learning",
+        "103",
+        "4.2 ms",
+        "31 ms",
+        "2.0 KiB/s",
+        "12.5 %",
+        "GPU CALLS/S",
+        "23",
+    ):
         assert words in outcome.out
     assert "high: embedder ran /bin/sh." in outcome.out
     assert "ring full 3" in outcome.out

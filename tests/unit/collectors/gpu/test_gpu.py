@@ -14,7 +14,8 @@ from typing import Any
 import pytest
 
 from collectors.gpu import GpuState
-from collectors.gpu_holders import holders
+from collectors.gpu_holders import holders, registered
+from collectors.procfs import ReadCounts
 
 # The `host` fixture lives in the conftest above, which is no module to import from.
 Host = Any
@@ -143,6 +144,21 @@ def test_holders_are_found_by_device_number(host: Host) -> None:
     assert found[100].computes
     assert found[101].devices == ("nvidia5",)
     assert not found[101].computes
+
+
+def test_devices_of_every_makers_gpu_are_known_by_their_drivers(host: Host) -> None:
+    listed = "195 nvidia-frontend\n226 drm\n234 kfd\n261 accel\n505 nvidia-uvm\n  5 /dev/tty\n"
+    (host.root / "devices").write_text(f"Character devices:\n{listed}\nBlock devices:\n226 drm2\n")
+    found = registered(ReadCounts(), str(host.root))
+    assert found == {
+        195: "nvidia-frontend", 226: "drm", 234: "kfd", 261: "accel", 505: "nvidia-uvm"
+    }  # fmt: skip
+
+
+def test_where_no_table_of_devices_is_there_are_none_and_that_is_counted(tmp_path: Path) -> None:
+    counts = ReadCounts()
+    assert registered(counts, str(tmp_path)) == {}
+    assert counts != ReadCounts()
 
 
 def test_without_registered_devices_nobody_is_looked_at(host: Host) -> None:
