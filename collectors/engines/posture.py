@@ -64,10 +64,9 @@ def _process(server: Server, process: Process) -> Iterator[Weakness]:
     for engine in server.engines:
         for rule in engine.posture:
             if rule.cmdline and (match := re.search(rule.cmdline, arguments)):
-                fix = f"start it without {match[0].strip()}, unless you mean it"
-                yield Weakness(
-                    rule.finding, "warning", rule.why, match[0].strip(), fix, process.pid
-                )
+                seen = (match.groupdict().get("seen") or match[0]).strip()
+                fix = rule.fix or f"start it without {seen}, unless you mean it"
+                yield Weakness(rule.finding, "warning", rule.why, seen, fix, process.pid)
             yield from _open_to_all(rule.finding, rule.why, rule.wildcard_port, process)
         why = "it is meant for the server's own parts, which trust whoever connects"
         told = {port for rule in engine.posture for port in rule.wildcard_port}

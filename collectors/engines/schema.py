@@ -99,7 +99,8 @@ class Posture:
 
     finding: str
     why: str
-    cmdline: str = ""  # regular expression; found when it matches
+    cmdline: str = ""  # regular expression; found when it matches, shown: its group `seen`, or all
+    fix: str = ""  # where another thing helps than to leave out what was shown
     wildcard_port: tuple[int, ...] = ()  # found when one of these listens on every address
 
 

@@ -50,6 +50,8 @@ RULES: Final = (
                 _called("POST", "reset_[a-z_]*cache", "flush_cache", "scale_elastic_ep", "pause"),
                 _called("POST", "(?:release|resume)_memory_occupation", "set_internal_state"),
                 _called("POST", r"slots/[^/]+", "props", "models/(?:load|unload)", "shutdown"),
+                _called("POST", "destroy_weights_update_group", "distserve/(?:p2p_.+|free_cache)"),
+                _called("GET", "terminate"),  # LMDeploy's
                 _called("POST", "(?:start|stop)_profile", "configure_logging", "abort_request"),
                 _called("POST", "api/(?:push|copy)", r"api/blobs/.+", r"api/jobs/[^/]+/stop"),
                 _called("DELETE", r"api/(?:delete|jobs/.+|serve/applications/?)"),

@@ -72,6 +72,16 @@ def test_a_peer_port_open_to_all_is_danger(host: Host, rules: Rulebook) -> None:
         ("llama-cpp", [], 50052, "wildcard-internal-port"),
         ("sglang", [], 5557, "wildcard-internal-port"),
         ("tensorflow-serving", [], 8500, "wildcard-serving-port"),
+        ("tensorflow-serving", ["--model_base_path=/m"], 0, "repository-polling"),
+        ("mlserver", [], 8080, "wildcard-management-port"),
+        ("mlserver", [], 8081, "wildcard-management-port"),
+        ("pytriton", ["--model-control-mode", "explicit"], 0, "repository-control"),
+        ("bentoml", ["serve", "--reload"], 0, "code-reload"),
+        ("litserve", ["app:app", "--reload"], 0, "code-reload"),
+        ("lmdeploy", ["--allow-terminate-by-client"], 0, "remote-shutdown"),
+        ("llama-cpp", ["--slot-save-path", "/s"], 0, "client-writes"),
+        ("vllm", ["--api-key", "sk-1"], 0, "secret-in-arguments"),
+        ("sglang", ["--admin-api-key=sk-1"], 0, "secret-in-arguments"),
     ],
 )
 def test_what_an_engine_s_file_calls_weak_is_found(  # noqa: PLR0913, PLR0917 (a column each)
@@ -79,6 +89,30 @@ def test_what_an_engine_s_file_calls_weak_is_found(  # noqa: PLR0913, PLR0917 (a
 ) -> None:
     host.add(100, ["server", *arguments], ports=[port] if port else [])
     assert list(judged(host, rules, engine)) == [finding]
+
+
+def test_a_repository_that_is_looked_at_once_is_not_polled(host: Host, rules: Rulebook) -> None:
+    once = "--file_system_poll_wait_seconds=0"
+    host.add(100, ["tensorflow_model_server", "--model_base_path=/m", once])
+    assert judged(host, rules, "tensorflow-serving") == {}
+
+
+def test_a_repository_behind_a_token_is_told_for_the_token_which_is_not_repeated(
+    host: Host, rules: Rulebook
+) -> None:
+    token = "model-repository:triton-access-token=hush"
+    mode = ["--model-control-mode", "explicit"]
+    host.add(100, ["tritonserver", *mode, "--http-restricted-api", token])
+    (found,) = judge(server(host, rules, "pytriton"))
+    assert found.finding == "secret-in-arguments"
+    assert found.seen == "--http-restricted-api"
+    assert "hush" not in str(found)
+    assert "/proc" in found.fix
+
+
+def test_a_key_in_a_file_is_no_secret_in_arguments(host: Host, rules: Rulebook) -> None:
+    host.add(100, ["llama-server", "--api-key-file", "/run/keys/llama"])
+    assert judged(host, rules, "llama-cpp") == {}
 
 
 def test_a_server_run_by_root_is_told(host: Host, rules: Rulebook) -> None:
