@@ -52,6 +52,8 @@ class GpuDevice:
     processes: tuple[GpuProcess, ...] | None
     ecc_errors: int | None = None  # not corrected, since the driver was loaded
     xids: tuple[int, ...] = ()  # errors since the last look, by NVIDIA's numbers
+    clock_mhz: int | None = None  # of what computes, now
+    clock_limit_mhz: int | None = None  # and at most: far less under load is heat or want of power
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,6 +170,7 @@ class GpuReader:
         if mig is not None and mig[0]:
             for instance in self._instances(nvml, handle):
                 listed = [*(listed or ()), *(self._listed(nvml, instance) or ())]
+        computing = nvml.NVML_CLOCK_SM
         uncorrected = nvml.NVML_MEMORY_ERROR_TYPE_UNCORRECTED, nvml.NVML_VOLATILE_ECC
         return GpuDevice(
             index,
@@ -182,6 +185,8 @@ class GpuReader:
             else tuple(GpuProcess(item.pid, item.usedGpuMemory) for item in listed),
             self._ask(nvml, lambda h: nvml.nvmlDeviceGetTotalEccErrors(h, *uncorrected), handle),
             xids,
+            self._ask(nvml, lambda h: nvml.nvmlDeviceGetClockInfo(h, computing), handle),
+            self._ask(nvml, lambda h: nvml.nvmlDeviceGetMaxClockInfo(h, computing), handle),
         )
 
     def _listed(self, nvml: ModuleType, handle: object) -> list[Any] | None:

@@ -65,6 +65,8 @@ class Devices:
                     "memory_used_bytes": device.memory_used_bytes,
                     "memory_total_bytes": device.memory_total_bytes,
                     "percent": device.percent,
+                    "clock_mhz": device.clock_mhz,
+                    "clock_limit_mhz": device.clock_limit_mhz,
                     "mig": device.mig,
                     "ecc_errors": device.ecc_errors,
                     "processes": None if device.processes is None else len(device.processes),

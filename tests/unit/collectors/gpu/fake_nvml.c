@@ -107,6 +107,18 @@ int nvmlDeviceGetUtilizationRates(void *device, struct utilization *rates)
 	return *(long *)device ? NOT_SUPPORTED : SUCCESS;
 }
 
+int nvmlDeviceGetClockInfo(void *device, int clock, unsigned int *mhz)
+{
+	*mhz = clock == 1 ? 1410 : 0;
+	return *(long *)device ? NOT_SUPPORTED : SUCCESS;
+}
+
+int nvmlDeviceGetMaxClockInfo(void *device, int clock, unsigned int *mhz)
+{
+	*mhz = clock == 1 ? 1980 : 0;
+	return *(long *)device ? NOT_SUPPORTED : SUCCESS;
+}
+
 int nvmlDeviceGetMigMode(void *device, unsigned int *current, unsigned int *pending)
 {
 	*current = *pending = *(long *)device;

@@ -69,6 +69,8 @@ def test_readings_are_those_of_the_driver(readings: dict[str, Any]) -> None:
     assert (first["name"], first["uuid"]) == ("Fake GPU", "GPU-0")
     assert (first["memory_used_bytes"], first["memory_total_bytes"]) == (1 << 30, 80 << 30)
     assert first["percent"] == 37.0
+    assert (first["clock_mhz"], first["clock_limit_mhz"]) == (1410, 1980)
+    assert (second["clock_mhz"], second["clock_limit_mhz"]) == (None, None)
     assert first["processes"] == [
         {"pid": 100, "memory_bytes": 7919},
         {"pid": 200, "memory_bytes": 104729},
