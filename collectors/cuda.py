@@ -16,6 +16,9 @@ from probes.cuda import prefix_hash
 DRIVER: Final = re.compile(r"^libcuda\.so(?:\.|$)")
 """The driver's library under its names: libcuda.so.1, and with the driver's version behind it."""
 
+BESIDE: Final = re.compile(r"^lib(?:nvidia-|cudadebugger|nvcuvid)[\w-]*\.so(?:\.|$)")
+"""Libraries that the driver brings beside it: what lists processes, compiles and debugs."""
+
 MOST_CODE_BYTES: Final = 64 << 20
 """Larger code is known by so much of its beginning, and says so."""
 
@@ -64,10 +67,14 @@ def mappings(pid: int) -> list[Mapped]:
     ]  # fmt: skip
 
 
-def drivers(pid: int) -> dict[File, str]:
-    """The driver's libraries that a process maps, by file."""
-    found = mappings(pid)
-    return {one.file: one.path for one in found if DRIVER.match(one.path.rpartition("/")[2])}
+def drivers(pid: int) -> tuple[dict[File, str], dict[File, str]]:
+    """Paths by file of what a process maps of the driver: its library, and those beside it."""
+    found = {one.file: one.path for one in mappings(pid)}
+    named = {file: path.rpartition("/")[2] for file, path in found.items()}
+    return (
+        {file: path for file, path in found.items() if DRIVER.match(named[file])},
+        {file: path for file, path in found.items() if BESIDE.match(named[file])},
+    )
 
 
 def opened(pid: int, file: File, path: str) -> int | None:

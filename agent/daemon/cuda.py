@@ -29,6 +29,9 @@ from probes.schema import Schema
 MOST_WAITING: Final = 1_024
 """GPU code that waits to be hashed; more is told without its digest."""
 
+MOST_COMPARED: Final = 256
+"""Libraries compared with their packages: a driver has some twenty, and a container its own."""
+
 MOST_PROCESSES: Final = 4_096
 """Whose mappings are remembered, as many as `Lineage` remembers."""
 
@@ -53,7 +56,6 @@ class _Library:
     places: set[int] = field(default_factory=set)
     links: list[Link] = field(default_factory=list)
     unused_looks: int = 0
-    origin: Installed = NO_PACKAGE
 
 
 class Cuda:
@@ -87,6 +89,7 @@ class Cuda:
         self._probes: CudaProbes | None = None
         self._libraries: dict[File, _Library] = {}
         self._refused: dict[File, str] = {}
+        self._origins: dict[File, tuple[str, Installed]] = {}
         self._users: frozenset[int] = frozenset()
         self._held: Mapping[int, int] = {}
         self._owners: dict[int, int] = {}
@@ -149,12 +152,21 @@ class Cuda:
         return found | {"gpu_held_bytes": float(self._held.get(number, 0))}
 
     def status(self) -> dict[str, Any]:
-        """Libraries that are attached to, and those that could not be."""
-        libraries = dict(self._libraries)
+        """Libraries that are attached to, those beside them, and those that could not be."""
+        libraries, origins = dict(self._libraries), dict(self._origins)
         return {
             "libraries": [
-                {"path": one.path, "functions": len(one.places), "origin": one.origin.words}
-                for one in libraries.values()
+                {
+                    "path": one.path,
+                    "functions": len(one.places),
+                    "origin": origins.get(file, ("", NO_PACKAGE))[1].words,
+                }
+                for file, one in libraries.items()
+            ],
+            "beside": [
+                {"path": path, "origin": origin.words}
+                for file, (path, origin) in origins.items()
+                if file not in libraries
             ],
             "refused": sorted(set(self._refused.values())),
         }
@@ -162,6 +174,7 @@ class Cuda:
     def _look(self, pids: list[int]) -> None:
         try:
             used = self._attend(pids)
+            self._compare(os.getpid(), cuda.drivers(os.getpid())[1])  # NVML, which tells us
             for file, library in list(self._libraries.items()):
                 library.unused_looks = 0 if file in used else library.unused_looks + 1
                 if library.unused_looks > RELEASE_LOOKS:
@@ -177,11 +190,32 @@ class Cuda:
         """Attach to what these processes map; which libraries that is."""
         used: set[File] = set()
         for pid in pids:
-            for file, path in cuda.drivers(pid).items():
+            drivers, beside = cuda.drivers(pid)
+            for file, path in drivers.items():
                 used.add(file)
                 if file not in self._libraries and file not in self._refused:
                     self._attach(pid, file, path)
+            self._compare(pid, drivers | beside)
         return used
+
+    def _compare(self, pid: int, found: Mapping[File, str]) -> None:
+        """Hold libraries against their packages, also where the kernel takes no probes on them."""
+        fresh = {file: path for file, path in found.items() if file not in self._origins}
+        for file, path in fresh.items():
+            if len(self._origins) < MOST_COMPARED:
+                self._compare_one(pid, file, path)
+
+    def _compare_one(self, pid: int, file: File, path: str) -> None:
+        fd = cuda.opened(pid, file, path)
+        if fd is None:
+            return
+        try:
+            origin = installed(fd, path)
+        finally:
+            os.close(fd)
+        self._origins[file] = path, origin
+        if origin.changed:
+            self._post(partial(self._deliver, self._replaced(pid, path, origin)))
 
     def _attach(self, pid: int, file: File, path: str) -> None:
         fd = cuda.opened(pid, file, path)
@@ -203,14 +237,11 @@ class Cuda:
             os.close(fd)
             return
         self._libraries[file] = library
-        library.origin = installed(fd, path)
-        if library.origin.changed:
-            self._post(partial(self._deliver, self._replaced(pid, library)))
         log.info("cuda.attached", path=path, functions=len(library.places))
 
-    def _replaced(self, pid: int, library: _Library) -> Sighting:
+    def _replaced(self, pid: int, path: str, origin: Installed) -> Sighting:
         """A driver's library that is not its package's, as a deed of the workload that maps it."""
-        item = f"driver {library.path} is {library.origin.words}"
+        item = f"driver {path} is {origin.words}"
         number = self._owners.get(pid, 0)
         return Sighting("gpu", item, number, 0, time.monotonic_ns(), pid, 0, 0, 0, 0, "")
 

@@ -140,6 +140,7 @@ def _cuda(daemon: Daemon) -> str:
         f"{one['path']} ({one['functions']} functions, {one['origin']})"
         for one in told["libraries"]
     ]
+    words += [f"{one['path']} ({one['origin']})" for one in told["beside"]]
     return "; ".join([*words, *told["refused"]]) or "no watched process maps a driver's library"
 
 

@@ -101,7 +101,7 @@ def test_1000_launches_of_the_real_library_read_1000(eyes: Eyes, probes: CudaPro
         stack.callback(gated.process.communicate)
         stack.callback(gated.process.kill)
         eyes.watch(gated.pid, gated.number)
-        ((file, path),) = cuda.drivers(gated.pid).items()
+        ((file, path),) = cuda.drivers(gated.pid)[0].items()
         fd = cuda.opened(gated.pid, file, path)
         assert fd is not None
         stack.callback(os.close, fd)

@@ -1,5 +1,6 @@
 """A guarded server's GPU over a driver built here: what it never did with it is a verdict."""
 
+import hashlib
 import os
 import shutil
 import stat
@@ -212,6 +213,42 @@ def test_calls_to_a_driver_are_counted_where_nothing_else_of_a_gpu_is_seen(
         assert daemon.status()["gpu"]["device calls"] == "nvidia (major 1)"
         (mine,) = (w for w in daemon.json("top", "--once")["workloads"])
         assert mine["gpu_calls"] > 50
+    finally:
+        server.stop()
+        daemon.close()
+
+
+def test_a_library_beside_the_driver_s_that_is_not_its_package_s_is_told(tmp_path: Path) -> None:
+    """dpkg's lists are others, in the daemon's own sight alone."""
+    daemon = Daemon()
+    server = Server(daemon.at / "served")
+    lists = tmp_path / "info"
+    lists.mkdir()
+    daemon.before = ("unshare", "--mount", "sh", "-c",
+                     f'mount --bind {lists} /var/lib/dpkg/info && exec "$@"', "sh")  # fmt: skip
+    try:
+        server.home.mkdir()
+        built = Path(shutil.move(drivers.build(daemon.at)[0], server.home))
+        for name, content in (("libnvidia-ml.so.1", "another"), ("libnvidia-nvvm.so.4", "")):
+            beside = Path(shutil.copy(built, server.home / name))
+            digest = hashlib.md5(content.encode() or beside.read_bytes(), usedforsecurity=False)
+            package = name.partition(".")[0]
+            (lists / f"{package}.list").write_text(f"{beside}\n")
+            (lists / f"{package}.md5sums").write_text(f"{digest.hexdigest()}  {str(beside)[1:]}\n")
+        daemon.configure(server.rule("alert")).start()
+        server.start()
+        wait_for(lambda: daemon.workload(server.name).get("state") == "guarding", 90.0)
+        names = ("libcuda.so.1", "libnvidia-ml.so.1", "libnvidia-nvvm.so.4")
+        loads = "; ".join(f"ctypes.CDLL(str(home / {name!r}))" for name in names)
+        assert server.do(f"{loads}; answer = 1") == 1
+        replaced = f"driver {server.home}/libnvidia-ml.so.1 is not as libnvidia-ml installed it"
+        verdict = daemon.told(server.name, replaced)
+        assert rank(verdict) >= HIGH
+        assert not any("nvvm" in n["item"] for v in daemon.verdicts(server.name)
+                       for n in v["novel"] if n["kind"] == "gpu")  # fmt: skip
+        told = daemon.status()["gpu"]["driver calls"]
+        assert "libnvidia-nvvm.so.4 (as libnvidia-nvvm has it)" in told
+        assert "libcuda.so.1 (" in told
     finally:
         server.stop()
         daemon.close()

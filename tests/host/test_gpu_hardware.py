@@ -54,7 +54,7 @@ def test_known_work_is_counted_exactly(
         stack.callback(gated.process.communicate)
         stack.callback(gated.process.kill)
         eyes.watch(gated.pid, gated.number)
-        ((file, path),) = cuda.drivers(gated.pid).items()
+        ((file, path),) = cuda.drivers(gated.pid)[0].items()
         fd = cuda.opened(gated.pid, file, path)
         assert fd is not None
         stack.callback(os.close, fd)

@@ -66,7 +66,7 @@ class Run:
         gated = Gated([self.programs[1], self.programs[0], *map(str, words)], self.eyes.workload())
         stack.callback(gated.process.kill)
         self.eyes.watch(gated.pid, gated.number)
-        ((file, path),) = cuda.drivers(gated.pid).items()
+        ((file, path),) = cuda.drivers(gated.pid)[0].items()
         fd = cuda.opened(gated.pid, file, path)
         assert fd is not None
         self.fd = fd
