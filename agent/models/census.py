@@ -39,6 +39,16 @@ class Model:
 
 
 @dataclass(frozen=True, slots=True)
+class Member:
+    """A process of a workload; `parent` is 0 where who started it is not of the workload."""
+
+    pid: int
+    parent: int
+    role: str
+    program: str
+
+
+@dataclass(frozen=True, slots=True)
 class Page:
     """Everything about one workload. `unread` counts what could not be looked at."""
 
@@ -54,6 +64,7 @@ class Page:
     devices: tuple[str, ...]
     weaknesses: tuple[Weakness, ...]
     unread: int
+    members: tuple[Member, ...] = ()
 
     def as_json(self) -> dict[str, Any]:
         """Return it as plain values."""
@@ -145,7 +156,19 @@ def _page(
         })),
         weaknesses=(*judge(server), *_unapproved(found.values(), state)),
         unread=table.counts.refused + table.counts.failed,
+        members=_members(workload.get("roles", {}), table),
     )  # fmt: skip
+
+
+def _members(roles: Mapping[str, Sequence[int]], table: ProcessTable) -> tuple[Member, ...]:
+    """Return who started whom, by pid; a shell between two of them is passed over."""
+    of = {pid: role for role, pids in roles.items() for pid in pids}
+    found = []
+    for pid in sorted(of):
+        if (process := table.get(pid)) is not None:
+            above = (one.pid for one in table.ancestry(pid) if one.pid in of)
+            found.append(Member(pid, next(above, 0), of[pid], process.exe_name or process.comm))
+    return tuple(found)
 
 
 def _libraries(processes: Sequence[Process]) -> tuple[Distribution, ...]:

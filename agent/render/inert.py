@@ -8,6 +8,7 @@ shown as its code.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import fields, is_dataclass, replace
 from typing import Any
 
 
@@ -19,7 +20,11 @@ def inert(text: str) -> str:
 
 
 def inert_values(value: Any) -> Any:  # noqa: ANN401 - plain values of any shape
-    """Return plain values with every text in them inert, keys too."""
+    """Return plain values with every text in them inert, keys and fields of dataclasses too."""
+    if is_dataclass(value) and not isinstance(value, type):
+        return replace(
+            value, **{each.name: inert_values(getattr(value, each.name)) for each in fields(value)}
+        )
     if isinstance(value, str):
         return inert(value)
     if isinstance(value, Mapping):

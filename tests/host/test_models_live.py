@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.servers.serve import ONNX_PYTHON, OnnxServer
+from tests.servers.engines import EngineServer
+from tests.servers.serve import ONNX_PYTHON, OnnxServer, ServerError, tree
 
 ROOT = Path(__file__).parents[2]
 
@@ -58,6 +59,46 @@ def test_the_models_libraries_and_weaknesses_of_a_real_server_are_told(
     assert {"root", "repository-writable", "unapproved-weights"} <= findings
     mapped = {one["name"] for one in page["libraries"] if one["mapped"]}
     assert {"onnxruntime", "numpy"} <= mapped
+
+
+@pytest.mark.parametrize(
+    ("name", "engine", "under", "weaknesses"),
+    [
+        # It gives tritonserver the token of its management calls as an argument.
+        (
+            "triton", "pytriton",
+            {"engine": "main", "stub": "engine", "worker": "stub"},
+            {"secret-in-arguments", "shared-memory"},
+        ),
+        ("torchserve", "torchserve", {"worker": "frontend"}, {"no-authentication"}),
+    ],
+)  # fmt: skip
+def test_a_real_server_of_another_make_is_told_with_its_tree_and_weaknesses(
+    name: str, engine: str, under: dict[str, str], weaknesses: set[str], tmp_path: Path
+) -> None:
+    try:
+        server = EngineServer.start(name, tmp_path / name)
+    except ServerError as error:
+        pytest.skip(f"{name} is not installed here, or does not start: {error}")
+    try:
+        nowhere = tmp_path / "agent.toml"
+        nowhere.write_text(f'[paths]\nstate = "{tmp_path}/state"\nrun = "{tmp_path}/run"\n')
+        done = agent("workloads", "--local", "--json", "--config", nowhere)
+        assert done.returncode == 0, done.stderr
+        mine = {process.pid for process in tree(server.process.pid)}
+    finally:
+        server.stop()
+    pages = json.loads(done.stdout)
+    (page,) = [one for one in pages if mine & {m["pid"] for m in one["members"]}]
+    assert page["engine"] == engine
+    assert page["version"]
+    roles = {one["pid"]: one["role"] for one in page["members"]}
+    found = {(one["role"], roles.get(one["parent"], "")) for one in page["members"]}
+    assert set(under.items()) <= found
+    common = {"root", "repository-writable", "unapproved-weights"}
+    assert {one["finding"] for one in page["weaknesses"]} == common | weaknesses
+    assert str(tmp_path / name / "digits-1.onnx") in {one["path"] for one in page["models"]}
+    assert "triton-access-token" not in json.dumps(page["weaknesses"])
 
 
 def test_a_tampered_swapped_added_and_pickled_model_are_each_caught(

@@ -1,15 +1,17 @@
 """A workload's page and bill of materials, from a fake host laid out as files."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from agent.models.bom import bom
-from agent.models.census import Page, census
+from agent.models.census import Member, Page, census
 from agent.models.ledger import Ledger
 from agent.models.workload_pages import pages
 from collectors.engines import Rulebook
+from collectors.engines.posture import Weakness
 from collectors.models.digests import DigestCache
 from collectors.processes import snapshot
 
@@ -81,6 +83,53 @@ def test_a_page_is_written_for_people(proc: Path, tmp_path: Path) -> None:
     assert "  because the executable is tritonserver (60)" in text
     assert "has mapped tritonserver 2.50.0, libcuda 535.261.03; 0 more" in text
     assert "To do: agent models scan /models/m" in text
+
+
+def test_the_roles_are_a_tree_of_who_started_whom(proc: Path, tmp_path: Path) -> None:
+    (page,) = found(proc, tmp_path)
+    assert page.members == (Member(100, 0, "engine", "tritonserver"),)
+    tree = (
+        Member(100, 0, "main", "python3"),
+        Member(101, 100, "engine", "tritonserver"),
+        Member(102, 101, "stub", "stub"),
+        Member(105, 101, "stub", "stub"),
+        Member(103, 102, "worker", "python3"),
+        Member(104, 100, "helper", "python3"),
+        Member(300, 0, "helper", "sh"),
+    )
+    text = pages([replace(page, members=tree)], colour=False)
+    assert text.splitlines()[2:9] == [
+        "  main: 100 (python3)",
+        "    engine: 101 (tritonserver)",
+        "      stub: 102 (stub)",
+        "        worker: 103 (python3)",
+        "      stub: 105 (stub)",
+        "    helper: 104 (python3)",
+        "  helper: 300 (sh)",
+    ]
+
+
+def test_names_that_do_not_print_are_codes_on_the_page(proc: Path, tmp_path: Path) -> None:
+    (page,) = found(proc, tmp_path)
+    evil = "x\x1b[2J\ny"
+    weakness = Weakness("shared-memory", "warning", "why", f"/dev/shm/{evil}", f"chmod {evil}")
+    hostile = replace(
+        page,
+        members=(Member(100, 0, "main", evil),),
+        devices=(evil,),
+        weaknesses=(weakness,),
+        ports=(8000,),
+    )
+    text = pages([hostile], colour=False)
+    assert "\x1b" not in text
+    assert text.count("x\\x1b[2J\\ny") == 4
+
+
+def test_many_of_one_role_are_one_line(proc: Path, tmp_path: Path) -> None:
+    (page,) = found(proc, tmp_path)
+    workers = tuple(Member(200 + n, 100, "worker", "python3") for n in range(3))
+    text = pages([replace(page, members=(*page.members, *workers))], colour=False)
+    assert "    worker: 200, 201, 202 (python3)\n" in text
 
 
 def test_nothing_recognised_says_what_to_do() -> None:
