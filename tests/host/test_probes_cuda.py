@@ -105,6 +105,19 @@ def test_1000_launches_read_1000(run: Run, name: str) -> None:
     assert not +seen.losses
 
 
+def test_a_library_that_only_its_own_mounts_show_is_attached_to(run: Run, tmp_path: Path) -> None:
+    """As in a container: under the same path the host has nothing."""
+    library, user = run.programs
+    inside, program = tmp_path / "inside", tmp_path / "program"
+    inside.mkdir()
+    room = f'mount -t tmpfs none {inside} && cp {library} {inside} && exec {user} "$@"'
+    program.write_text(f"#!/bin/sh\nexec unshare --mount sh -c '{room}' sh \"$@\"\n")
+    program.chmod(0o755)
+    run.programs = inside / library.name, program
+    assert run.seen("cuLaunchKernel", 1000).totals["COUNT_GPU_LAUNCHES"] == 1000
+    assert list(inside.iterdir()) == []
+
+
 def test_bytes_are_counted_exactly_by_direction(run: Run) -> None:
     totals = run.seen("copy", 23).totals
     assert totals["COUNT_GPU_SENT_BYTES"] == 23 * (1000 + 24) + 10 * 5 * 3
