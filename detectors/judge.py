@@ -35,7 +35,7 @@ from detectors.resources import fit as fit_here
 from detectors.sensitive import sensitivity
 from detectors.settings import JudgeSettings
 from detectors.theft import Departures, Rereads
-from detectors.unexplained import Unexplained
+from detectors.unexplained import HELD, Unexplained
 from detectors.window import Item, ItemKind, Phase, Window, is_stranger
 
 TOGETHER_NS: Final = 10_000_000_000
@@ -331,8 +331,9 @@ class Judge:
         if window.features.get("read_bytes", 0.0) > usual + _LOADING:
             self.unexplained.forget()
             return ()
-        held_high = resources.learned_high("gpu_held_bytes")
-        return self.unexplained.look(window, self.baseline.unasked, held_high)
+        highs = {name: resources.learned_high(name) for name in HELD}
+        known = {name: high for name, high in highs.items() if high is not None}
+        return self.unexplained.look(window, self.baseline.unasked, known)
 
     def _asked(self, window: Window) -> tuple[Item, ...]:
         """Return, as something new, requests beyond what was learnt; learn them until it guards."""

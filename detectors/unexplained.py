@@ -26,6 +26,9 @@ BREAK_NS: Final = 600_000_000
 """Less is no break: on a busy host windows come late and short, and processor time falls into the
 wrong one. At one second a window, every one without is a break."""
 
+HELD: Final = ("gpu_held_bytes", "gpu_memory_bytes")
+"""Of a workload: counted at the driver's library; told by NVML, also where no probe is allowed."""
+
 KEPT_NS: Final = 30_000_000_000
 """A server that changes its model holds two of them for seconds."""
 
@@ -94,19 +97,19 @@ class Unexplained:
     copied_bytes: float = 0.0
 
     def look(
-        self, window: Window, model: UnaskedWork | None, held_high: float | None
+        self, window: Window, model: UnaskedWork | None, held_high: Mapping[str, float]
     ) -> tuple[Item, ...]:
         """Return what has lasted in this window.
 
         Args:
             window: In the steady state, without loss or loading.
             model: What traffic explains; None: nothing is measured by it.
-            held_high: GPU memory that was learnt as ordinary, bytes; None: it was not.
+            held_high: What was learnt as ordinary of each of HELD, bytes; absent: nothing was.
         """
         going = {} if model is None else self._unasked(window, model)
-        held = window.features.get("gpu_held_bytes", 0.0)
-        if held_high is not None and held > _limit(held_high):
-            going[KEPT] = f"{held:,.0f} bytes, learnt at most {held_high:,.0f}"
+        for name, high in held_high.items():
+            if (held := window.features.get(name, 0.0)) > _limit(high):
+                going[KEPT] = f"{held:,.0f} bytes, learnt at most {high:,.0f}"
         self._go_on(going, window)
         return tuple(
             Item(
@@ -156,7 +159,8 @@ class Unexplained:
         return window.end_ns - self.since_ns[name] >= least
 
     def _grave(self, name: str, window: Window) -> bool:
-        model = window.features.get("gpu_held_bytes") or window.weights_bytes or UNKNOWN_BYTES
+        held = next(filter(None, map(window.features.get, HELD)), 0.0)
+        model = held or window.weights_bytes or UNKNOWN_BYTES
         if name == FETCHED and self.copied_bytes >= MODEL_SHARE * model:
             return True
         return window.end_ns - self.since_ns[name] >= GRAVE_NS

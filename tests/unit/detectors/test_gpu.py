@@ -98,6 +98,27 @@ def test_memory_that_does_not_come_back_is_told_once_it_lasts() -> None:
     assert "keeps more GPU memory than it was learned to" in found.summary
 
 
+def by_nvml_alone(made: Window, memory: float) -> Window:
+    """As where no probe may be attached to the driver's library."""
+    calls = {"gpu_launches", "gpu_sent_bytes", "gpu_fetched_bytes", "gpu_copied_bytes"}
+    kept = {name: value for name, value in made.features.items()
+            if name not in calls | {"gpu_held_bytes"}}  # fmt: skip
+    return replace(made, features={**kept, "gpu_memory_bytes": memory})
+
+
+def test_memory_that_does_not_come_back_is_told_by_nvml_where_no_probe_sees() -> None:
+    judge = Judge(SETTINGS, Baseline("embedder"))
+    for at in range(56):
+        judge.observe(by_nvml_alone(used(at, 1.0), 512 * MIB))
+    found = None
+    for at in range(100, 140):
+        found = judge.observe(by_nvml_alone(used(at, 1.0), 900 * MIB))
+        assert at > 125 or not found.novel
+    assert found is not None
+    assert found.level is Level.MEDIUM
+    assert "keeps more GPU memory than it was learned to" in found.summary
+
+
 def test_memory_that_comes_back_is_nothing() -> None:
     judge = learnt()
     for at in range(100, 160):
