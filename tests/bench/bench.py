@@ -20,6 +20,7 @@ from tests.bench import (
     cuda,
     daemon,
     freezing,
+    models,
     quiet,
     records,
     serving,
@@ -33,8 +34,8 @@ from tests.demo.stage import Stage
 from tests.servers.serve import ServerError
 
 PARTS = (
-    "records", "calls", "cuda", "beside", "serving", "daemon", "freezing", "quiet", "storm",
-    "traffic",
+    "records", "calls", "cuda", "beside", "serving", "daemon", "freezing", "models", "quiet",
+    "storm", "traffic",
 )  # fmt: skip
 NO_PRIVILEGE = 77
 
@@ -63,6 +64,7 @@ def measurements(rig: Rig, *, quick: bool) -> dict[str, Callable[[], Iterator[Fi
     return {
         "records": lambda: records.measure(200_000 if quick else 2_000_000),
         "calls": lambda: calls.measure(rig, 2 if quick else 5, 500_000 if quick else 2_000_000),
+        "models": lambda: models.measure(3 if quick else 5, (256 if quick else 2048) << 20),
         "cuda": lambda: cuda.measure(rig, 50_000 if quick else 500_000),
         "beside": lambda: beside.measure(rig, 3 if quick else 10, 2.0 if quick else 4.0),
         "serving": lambda: serving.measure(
