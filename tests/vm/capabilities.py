@@ -35,8 +35,9 @@ _NAMED: Final = (
         300,
     ),
     Capability(
-        "files", "opens, changes, bytes by class, mounts",
-        ("mounts_host", "probes_changes", "probes_classes", "probes_files"), 300,
+        "files", "opens, changes, bytes by class, mounts, calls to devices",
+        ("mounts_host", "probes_changes", "probes_classes", "probes_files", "probes_gpu_calls"),
+        300,
     ),
     Capability(
         "network", "peers, sockets, names, traffic",
