@@ -68,7 +68,7 @@ def measurements(rig: Rig, *, quick: bool) -> dict[str, Callable[[], Iterator[Fi
         "cuda": lambda: cuda.measure(rig, 50_000 if quick else 500_000),
         "beside": lambda: beside.measure(rig, 3 if quick else 10, 2.0 if quick else 4.0),
         "serving": lambda: serving.measure(
-            rig, 2 if quick else 10, 2.0 if quick else 5.0, 2 if quick else 5
+            rig, 2 if quick else 10, 2.0 if quick else 5.0, 2 if quick else 10
         ),
         "daemon": lambda: daemon.measure(rig, 5.0 if quick else 20.0),
         "quiet": lambda: quiet.measure(10.0 if quick else 60.0, 60.0 if quick else 180.0, say),
