@@ -164,16 +164,21 @@ __noinline int file_class(__u64 file_address)
 	return file ? class_of(file) : FILE_OTHER;
 }
 
-/* Leaves what is known of the running task's file in facts_last(). Returns 1 if it is open. */
-__noinline int fd_facts(__u32 fd)
+/* Leaves what is known of the running task's file in facts_last(); returns enum fd_knowledge.
+ * Asked at every open on the host: of a file that nobody holds this is all.
+ */
+__noinline int fd_known(__u32 fd)
 {
 	struct file_facts *facts = facts_last();
 	struct file *file = file_of_current(fd);
+	struct file_key held = {};
 
 	if (!file || !facts)
-		return 0;
+		return FD_CLOSED;
 	facts_read(facts, file);
-	return 1;
+	held.ino = facts->key.ino;
+	held.dev = facts->key.dev;
+	return bpf_map_lookup_elem(&held_files, &held) ? FD_HELD : FD_KNOWN;
 }
 
 static __always_inline __u32 major_of(struct file *file)

@@ -24,7 +24,14 @@ struct file_facts {
 	__u32 fmode; /* of this opening of it: FMODE_* */
 };
 
-/* Of the file that fd_facts() was asked for last, on this CPU. */
+/* What fd_known() answers. */
+enum fd_knowledge {
+	FD_CLOSED = 0, /* by another thread, meanwhile */
+	FD_KNOWN = 1,
+	FD_HELD = 2, /* and a workload holds the file as its own */
+};
+
+/* Of the file that fd_known() was asked for last, on this CPU. */
 struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
 	__uint(max_entries, 1);
@@ -66,7 +73,7 @@ static __always_inline void class_add(__u32 workload, __u32 class, enum file_dir
 
 /* All of file_classes.bpf.c, where the one use of a kernel function is: bpftool 7.1 cannot link two. */
 extern int fd_moved(__u32 workload, __u32 fd, __u32 direction, __u64 bytes);
-extern int fd_facts(__u32 fd);
+extern int fd_known(__u32 fd);
 extern int file_class(__u64 file_address);
 extern int fd_major(__u32 fd);
 

@@ -123,10 +123,12 @@ __noinline int file_opened(__u32 fd, __u32 call)
 	if (!state)
 		return 0;
 	total_add(state->workload, COUNT_OPENS, 1);
-	known = stranger_opened(fd, call); /* to another workload, this one may be one */
+	known = fd_known(fd);
+	if (known == FD_HELD)
+		stranger_opened(fd, call); /* to another workload, this one may be one */
 	facts = facts_last();
 	file = file_of(task, fd);
-	if (!known || !facts || !file) {
+	if (known == FD_CLOSED || !facts || !file) {
 		/* Another thread closed it already: it was open, we cannot say what. */
 		loss_count(state->workload, LOSS_READ_FAULT);
 		return 0;

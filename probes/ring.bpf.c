@@ -223,7 +223,7 @@ int BPF_PROG(on_ring_complete, void *ring, void *request)
 	if (is_open(operation) && result >= 0 && !open_is_hidden(req)) {
 		if (state)
 			file_opened(result, RING_CALL + RING_OPENAT);
-		else
+		else if (fd_known(result) == FD_HELD)
 			stranger_opened(result, RING_CALL + RING_OPENAT);
 	}
 	if (!state)

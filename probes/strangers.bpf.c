@@ -2,9 +2,9 @@
 /* One EVENT_STRANGER per held file, access and executable: who else opens a workload's weights
  * or shared memory.
  *
- * Called from sys_exit and io_uring's completions for every open on the host, so the
- * file's number is looked up first and nothing else is read of a file that nobody holds. The
- * record goes to the first of the holders; the agent knows the others.
+ * Called from sys_exit and io_uring's completions for opens, on all of the host, of files that
+ * somebody holds: fd_known() in file_classes.bpf.c. The record goes to the first of the
+ * holders; the agent knows the others.
  */
 #include "file_classes.bpf.h"
 
@@ -71,34 +71,31 @@ static __always_inline void stranger_submit(struct task_struct *task, struct see
 	record_submit(&event->hdr, 1);
 }
 
-/* Returns 1 where facts_last() has what the file is, 0 where it is closed again. */
+/* Of a file that fd_known() said is held. Returns 0. */
 __noinline int stranger_opened(__u32 fd, __u32 call)
 {
 	struct task_struct *task = bpf_get_current_task_btf();
 	struct task_state *state = task_watched(task);
 	struct seen_key key = {.kind = EVENT_STRANGER};
+	struct file_facts *facts = facts_last();
 	struct file_holders *holders;
-	struct file_facts *facts;
 	struct file_key held = {};
 	struct file *file, *exe;
 
-	if (!fd_facts(fd))
-		return 0;
-	facts = facts_last();
 	if (!facts)
 		return 0;
 	held.ino = facts->key.ino;
 	held.dev = facts->key.dev;
 	holders = bpf_map_lookup_elem(&held_files, &held);
 	if (!holders || (state && holds(holders, state->workload)))
-		return 1;
+		return 0;
 	if (holders->generation && holders->generation != facts->key.generation)
-		return 1; /* another file has the number now */
+		return 0; /* another file has the number now */
 	file = file_of(task, fd);
 	key.access = access_flags(facts->fmode) & (FLAG_READ | FLAG_WRITE);
 	key.workload = first_holder(holders);
 	if (!file || !key.access || !key.workload) /* O_PATH gives no content */
-		return 1;
+		return 0;
 	total_add(key.workload, COUNT_STRANGERS, 1);
 	exe = BPF_CORE_READ(task, mm, exe_file);
 	key.first = held.ino;
@@ -108,7 +105,7 @@ __noinline int stranger_opened(__u32 fd, __u32 call)
 		     (__u64)BPF_CORE_READ(exe, f_inode, i_sb, s_dev) << 32;
 	if (seen_first(&key))
 		stranger_submit(task, &key, file, exe, state ? state->workload : 0, call);
-	return 1;
+	return 0;
 }
 
 char LICENSE[] SEC("license") = "Dual MIT/GPL";

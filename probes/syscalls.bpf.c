@@ -307,7 +307,7 @@ int BPF_PROG(on_sys_exit, struct pt_regs *regs, long ret)
 	__u32 number, level;
 
 	if (!state) {
-		if (call_opens(task, regs) && ret >= 0)
+		if (call_opens(task, regs) && ret >= 0 && fd_known(ret) == FD_HELD)
 			stranger_opened(ret, regs->orig_ax);
 		return 0;
 	}
