@@ -48,6 +48,7 @@ class Process:
     source: Source = field(repr=False, compare=False)
     virtual_bytes: int = field(default=0, compare=False)  # address space: grows as it maps
     fresh_until_ns: int = field(default=0, repr=False, compare=False)  # as its facts, BOOTTIME
+    session: int = field(default=0, compare=False)  # the pid of whoever began it; 0: none in sight
 
     @property
     def identity(self) -> tuple[int, int]:
@@ -273,6 +274,14 @@ class ProcessTable:
         root = self.processes.get(pid)
         return () if root is None else (root, *self.descendants(pid))
 
+    def session(self, pid: int) -> tuple[Process, ...]:
+        """Return whoever is in the session that this process began, whoever its parent is by now.
+
+        Nobody joins another's session, so all of it descends from who began it; and the kernel
+        gives its number to nobody else as long as anybody is in it (setsid(2), kernel/pid.c).
+        """
+        return tuple(process for process in self if process.session == pid)
+
     @cached_property
     def _children(self) -> Mapping[int, list[Process]]:
         children: dict[int, list[Process]] = {}
@@ -307,7 +316,7 @@ def snapshot(
         age_ns = max(0, time_ns - stat.start_ticks * NS_PER_TICK)
         process = found[pid] = Process(
             pid, stat.start_ticks, stat.ppid, stat.comm, stat.threads, kernel, source,
-            stat.virtual_bytes, time_ns + min(age_ns, FACTS_NS),
+            stat.virtual_bytes, time_ns + min(age_ns, FACTS_NS), stat.session,
         )  # fmt: skip
         known = before.get(pid) if before is not None and pid not in ran else None
         if known is not None:

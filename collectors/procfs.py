@@ -133,6 +133,7 @@ class Stat(NamedTuple):
 
     comm: str
     ppid: int
+    session: int
     flags: int
     minor_faults: int
     major_faults: int
@@ -156,6 +157,7 @@ def parse_stat(data: bytes) -> Stat | None:
         return Stat(
             comm=text(data[opening + 1 : closing]),
             ppid=int(fields[1]),
+            session=int(fields[3]),
             flags=int(fields[6]),
             minor_faults=int(fields[7]),
             major_faults=int(fields[9]),

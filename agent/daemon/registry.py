@@ -201,7 +201,7 @@ class Registry:
         for watch in self.watches.values():
             pid = int(watch.match.get("pid", 0))
             if table.get(pid) is not None:
-                pids = frozenset(p.pid for p in table.tree(pid))
+                pids = frozenset(p.pid for p in (*table.tree(pid), *table.session(pid)))
                 key = f"watch:{watch.name}"
                 found.append(Recognised(watch.name, "generic", (), pid, pids, key, (pid,)))
         return found

@@ -1,7 +1,8 @@
 """Which processes are model servers: configured by hand, or recognised by points.
 
-A workload is its process tree plus the cgroup it has to itself. The topmost process that matches
-is its root, but never what merely starts servers (init, shells, container runtimes).
+A workload is its process tree, the session that its root began, and the cgroup it has to itself.
+The topmost process that matches is its root, but never what merely starts servers (init, shells,
+container runtimes).
 """
 
 from __future__ import annotations
@@ -152,8 +153,9 @@ class Rulebook:
                 return rule.role
         if process.pid in self._roots:
             return "main"
-        above = (self._roots[p.pid] for p in table.ancestry(process.pid) if p.pid in self._roots)
-        root = next(above, None)
+        line = (process, *table.ancestry(process.pid))
+        above = (pid for p in line for pid in (p.pid, p.session) if pid in self._roots)
+        root = self._roots.get(next(above, 0))
         if root is None:
             return "main"
         copied = (root.exe, root.exe_id, root.cmdline) == (
@@ -299,17 +301,21 @@ def _named_among(name: str, globs: tuple[str, ...]) -> bool:
 
 
 def _nearest(owner: Mapping[int, int], table: ProcessTable) -> dict[int, int | None]:
-    """Return for each process the group that it or its nearest parent leads; None without one."""
+    """Return for each process the group that it or its nearest parent leads; None without one.
+
+    Whoever left its parents, by a double fork, is below who began its session: `session` says why.
+    """
     found: dict[int, int | None] = dict(owner)
     for process in table:
-        line: list[int] = []
+        line: list[Process] = []
         above: Process | None = process
         while above is not None and above.pid not in found:
             found[above.pid] = None  # parents read late may form a circle: it ends here
-            line.append(above.pid)
+            line.append(above)
             above = table.get(above.ppid)
         n = None if above is None else found[above.pid]
-        found |= dict.fromkeys(line, n)
+        for below in reversed(line):
+            n = found[below.pid] = owner.get(below.session) if n is None else n
     return found
 
 

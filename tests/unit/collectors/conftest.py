@@ -40,15 +40,15 @@ class FakeHost:
         address: str = "00000000",
         netns: str = "net:[4026531840]",
         flags: int = 0x400000,
+        session: int = 1,
     ) -> None:
         directory = self.root / str(pid)
         (directory / "fd").mkdir(parents=True, exist_ok=True)
         (directory / "ns").mkdir(exist_ok=True)
         (directory / "net").mkdir(exist_ok=True)
         name = comm or (exe or cmdline[0]).rpartition("/")[2][:15]
-        tail = (
-            f"S {ppid} 1 1 0 -1 {flags} 10 0 2 0 30 12 0 0 20 0 {threads} 0 {start or pid * 100} "
-        )
+        begun = start or pid * 100
+        tail = f"S {ppid} 1 {session} 0 -1 {flags} 10 0 2 0 30 12 0 0 20 0 {threads} 0 {begun} "
         (directory / "stat").write_text(f"{pid} ({name}) {tail}4096000 250 0\n")
         (directory / "cmdline").write_bytes("\0".join(cmdline).encode() + b"\0" if cmdline else b"")
         (directory / "status").write_text(f"Name:\t{name}\nUid:\t{uid}\t{uid}\t{uid}\t{uid}\n")

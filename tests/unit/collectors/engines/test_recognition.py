@@ -258,6 +258,29 @@ def test_a_service_names_its_workload_and_keeps_its_orphans(host: Host, rules: R
     assert found.pids == {100, 101}
 
 
+def test_who_left_its_parents_stays_in_the_session_that_the_root_began(
+    host: Host, rules: Rulebook
+) -> None:
+    host.add(100, [PYTHON, "/v/bin/vllm", "serve", "m"], session=100)
+    host.add(50, ["reaper"], exe="/usr/bin/reaper", session=50)
+    host.add(101, [PYTHON, "left.py"], ppid=50, session=100)
+    host.add(102, [PYTHON, "below.py"], ppid=101, session=102)
+    host.add(103, [PYTHON, "another.py"], session=103)
+    (found,) = rules.recognise(host.table())
+    assert found.pids == {100, 101, 102}
+    table = host.table()
+    roles = [rules.role(found.engine, table.processes[pid], table) for pid in (101, 102)]
+    assert roles == ["unknown-child", "unknown-child"]
+
+
+def test_the_session_of_whoever_started_the_root_is_not_taken(host: Host, rules: Rulebook) -> None:
+    host.add(90, ["bash"], exe="/usr/bin/bash", session=90)
+    host.add(100, [PYTHON, "/v/bin/vllm", "serve", "m"], ppid=90, session=90)
+    host.add(101, [PYTHON, "job.py"], ppid=90, session=90)
+    (found,) = rules.recognise(host.table())
+    assert found.pids == {100}
+
+
 def test_the_cgroup_of_a_host_service_is_not_taken(host: Host, rules: Rulebook) -> None:
     place = "0::/system.slice/cron.service\n"
     host.add(90, ["cron"], exe="/usr/sbin/cron", cgroup=place)
