@@ -157,6 +157,10 @@ int on_egress(struct __sk_buff *skb)
 	origin_decide(sk, socket, 1);
 	peer = other_end(skb, sk, socket, 1);
 	if (socket->origin != SOCKET_INITIATED) {
+		if (clients_cut(socket->workload)) {
+			total_add(socket->workload, COUNT_DENIED, 1);
+			return DROP;
+		}
 		total_add(socket->workload, COUNT_SENT_ACCEPTED, skb->len);
 		flow_bytes_add(socket->workload, peer, FLOW_ACCEPTED_OUT, skb->len);
 		if (sk->protocol == TCP_PROTOCOL)
@@ -189,6 +193,10 @@ int on_ingress(struct __sk_buff *skb)
 		return PASS;
 	origin_decide(sk, socket, 0);
 	flow = socket->origin == SOCKET_INITIATED ? FLOW_INITIATED_IN : FLOW_ACCEPTED_IN;
+	if (flow == FLOW_ACCEPTED_IN && clients_cut(socket->workload)) {
+		total_add(socket->workload, COUNT_DENIED, 1);
+		return DROP;
+	}
 	total_add(socket->workload, COUNT_RECEIVED, skb->len);
 	flow_bytes_add(socket->workload, other_end(skb, sk, socket, 0), flow, skb->len);
 	if (flow == FLOW_ACCEPTED_IN && sk->protocol == TCP_PROTOCOL)

@@ -353,6 +353,8 @@ enum containment_level {
 			      * or who does one is stopped after it: acts.bpf.c
 			      */
 	CONTAIN_FREEZE = 2,  /* and every thread stops at its next call */
+	CONTAIN_LEVELS = 0xff,
+	CONTAIN_CLIENTS = 0x100, /* beside a level: nothing goes to clients or comes from them */
 };
 
 /* Acts that the kernel answers by itself while they are not in `reflex_allowed`. Bits. */

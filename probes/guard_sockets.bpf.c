@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR MIT */
 /* Denial before the act on sockets: what no cgroup program refuses, as guard.bpf.c says.
  *
- * Hooks: BPF LSM, in the tier `guard` alone. Kept: accepted clients, socketpairs.
+ * Hooks: BPF LSM, in the tier `guard` alone. Kept: socketpairs, and accepted clients unless
+ * these are cut, too.
  */
 #include "guard.bpf.h"
 
@@ -29,6 +30,14 @@ static __always_inline int unix_called(struct sock *sk)
 	return peer && BPF_CORE_READ(peer, addr);
 }
 
+/* The end of a client that has no name: it was accepted, and has its listener's. */
+static __always_inline int unix_answers(struct sock *sk)
+{
+	struct unix_sock *peer = (struct unix_sock *)BPF_CORE_READ((struct unix_sock *)sk, peer);
+
+	return peer && BPF_CORE_READ((struct unix_sock *)sk, addr);
+}
+
 SEC("lsm/socket_sendmsg")
 int BPF_PROG(guard_socket_sendmsg, struct socket *socket, struct msghdr *message)
 {
@@ -49,8 +58,10 @@ int BPF_PROG(guard_socket_sendmsg, struct socket *socket, struct msghdr *message
 			return 0;
 		goto deny;
 	}
-	if (family != AF_UNIX_FAMILY || !unix_called(sk))
-		return 0; /* of connected IP sockets the egress program cuts those it initiated */
+	if (family != AF_UNIX_FAMILY)
+		return 0; /* of connected IP sockets the egress program cuts what is to be cut */
+	if (!unix_called(sk) && !(unix_answers(sk) && clients_cut(workload)))
+		return 0;
 deny:
 	denied_count(workload);
 	return DENIED;

@@ -128,7 +128,18 @@ static __always_inline __u32 containment_level(__u32 workload)
 		return CONTAIN_NONE;
 	if (containment->acts >= ACTS_MAX)
 		return CONTAIN_FREEZE;
-	return containment->level;
+	return containment->level & CONTAIN_LEVELS;
+}
+
+/* Whether connections that others opened are cut, too. */
+static __always_inline int clients_cut(__u32 workload)
+{
+	__u32 slot = workload & (MAX_WORKLOADS - 1);
+	struct containment *containment = bpf_map_lookup_elem(&contained, &slot);
+
+	if (!containment || !(containment->level & CONTAIN_CLIENTS))
+		return 0;
+	return containment_level(workload) != CONTAIN_NONE;
 }
 
 #endif

@@ -47,6 +47,13 @@ def contain(
             min=0.001, help="With limit: MiB an hour to public addresses, instead of [upload]."
         ),
     ] = None,
+    cut_clients: Annotated[
+        bool | None,
+        typer.Option(
+            "--cut-clients/--keep-clients",
+            help="From contain on: connections that clients opened, instead of response.clients.",
+        ),
+    ] = None,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Say what would be done, and do nothing.")
     ] = False,
@@ -60,12 +67,7 @@ def contain(
     from agent.cli.times import span_s
     from agent.config import load
 
-    if level not in {"limit", "contain", "freeze", "kill"}:
-        raise typer.BadParameter("must be limit, contain, freeze or kill", param_hint="--level")
-    if public_mib is not None and level != "limit":
-        raise typer.BadParameter("goes with --level limit", param_hint="--public-mib")
-    if evidence and level != "kill":
-        raise typer.BadParameter("goes with --level kill", param_hint="--evidence")
+    _check(level, public_mib, evidence=evidence)
     settings = load(config)
     if dry_run:
         emit(*_rehearse(settings, target, level, force), as_json=as_json)
@@ -73,8 +75,7 @@ def contain(
     for_s = settings.response.contain_for_s if for_ is None else span_s(for_)
     args: dict[str, Any] = {"target": target, "level": level, "for_s": for_s, "reason": reason}
     args |= {"who": _operator(), "force": force}
-    if level == "limit":
-        args["upload"] = _limits(settings, target, public_mib)
+    args |= _extent(settings, target, level, public_mib, cut_clients)
     if evidence:
         _preserve(settings, _contain(settings, args | {"level": "freeze"}))
     done = _contain(settings, args)
@@ -130,18 +131,38 @@ def _contain(settings: Any, args: dict[str, Any]) -> dict[str, Any]:  # noqa: AN
         target = workloads.find(settings.paths.run, args["target"])
         step = Step.from_label(args["level"])
         facts = {name: args[name] for name in ("for_s", "reason", "who", "force")}
-        facts["upload_bytes"] = args.get("upload")
+        facts |= {"upload_bytes": args.get("upload"), "cut_clients": args["cut_clients"]}
         done = _here(settings).contain(target, step, **facts).as_json()
     return done
 
 
-def _limits(settings: Any, target: str, public_mib: float | None) -> dict[str, int]:  # noqa: ANN401
-    from agent.response.limits import MIB, upload_limits
+def _check(level: str, public_mib: float | None, *, evidence: bool) -> None:
+    """Raise BadParameter for a step that is none, or options that go with another."""
+    if level not in {"limit", "contain", "freeze", "kill"}:
+        raise typer.BadParameter("must be limit, contain, freeze or kill", param_hint="--level")
+    if public_mib is not None and level != "limit":
+        raise typer.BadParameter("goes with --level limit", param_hint="--public-mib")
+    if evidence and level != "kill":
+        raise typer.BadParameter("goes with --level kill", param_hint="--evidence")
 
-    limits = upload_limits(settings, target)
-    if public_mib is not None:
-        limits["public"] = int(public_mib * MIB)
-    return limits
+
+def _extent(
+    settings: Any,  # noqa: ANN401
+    target: str,
+    level: str,
+    public_mib: float | None,
+    cut_clients: bool | None,
+) -> dict[str, Any]:
+    """Return how far the step goes: as the command says, else as the configuration does."""
+    from agent.response.limits import MIB, clients_cut, upload_limits
+
+    if level == "limit":
+        limits = upload_limits(settings, target)
+        if public_mib is not None:
+            limits["public"] = int(public_mib * MIB)
+        return {"upload": limits, "cut_clients": False}
+    cut = clients_cut(settings, target) if cut_clients is None else cut_clients
+    return {"cut_clients": cut}
 
 
 def _rehearse(settings: Any, target: str, level: str, force: bool) -> tuple[dict[str, Any], str]:  # noqa: ANN401

@@ -17,6 +17,7 @@ from agent.config.schema import (
     Origin,
     Paths,
     Settings,
+    Steps,
     Upload,
     Workload,
 )
@@ -123,7 +124,7 @@ class _Reading:
     def _workload(self, table: dict[str, Any], sections: dict[str, Any]) -> Workload:
         own = dict(table)
         match = Match(**own.pop("match", {}))
-        for name in ("learning", "upload"):
+        for name in ("learning", "steps", "upload"):
             if (overrides := own.pop(name, None)) is not None:
                 own[name] = dataclasses.replace(sections[name], **overrides)
         return Workload(**own, match=match)
@@ -209,7 +210,9 @@ class _File:
         good: dict[str, Any] = {}
         fields = {field.name: field for field in dataclasses.fields(kind)}
         nested = (
-            {"match": Match, "learning": Learning, "upload": Upload} if kind is Workload else {}
+            {"match": Match, "learning": Learning, "steps": Steps, "upload": Upload}
+            if kind is Workload
+            else {}
         )
         for name, entry in value.items():
             here, dotted = (*path, name), f"{place}.{name}"

@@ -7,7 +7,7 @@ import dataclasses
 from collections.abc import Iterator
 from pathlib import Path
 
-from agent.config.schema import REFLEXES, SECTIONS, Learning, Match, Upload, Workload
+from agent.config.schema import REFLEXES, SECTIONS, Learning, Match, Steps, Upload, Workload
 
 _HEAD = """\
 # Inferward: every key with its default. Each table may also stand in agent.d/*.toml
@@ -58,9 +58,10 @@ def _workload() -> Iterator[str]:
     yield _line('respond = "freeze"', "instead of agent.respond")
     yield _line("false_alarms_per_month = 1.0", "instead of the budget's")
     yield _line("dry_run = true", "instead of response.dry_run")
+    yield _line('clients = "cut"', "instead of response.clients")
     reflexes = as_toml(REFLEXES)
     yield _line(f"reflex = {reflexes}", "while it guards, denied or stopped unless learnt; none")
-    for name, kind in (("upload", Upload), ("learning", Learning)):
+    for name, kind in (("steps", Steps), ("upload", Upload), ("learning", Learning)):
         keys = ", ".join(
             f"{field.name} = {as_toml(field.default)}" for field in dataclasses.fields(kind)
         )

@@ -21,12 +21,16 @@ RESPONSES: Final = ("observe", "alert", "limit", "contain", "freeze", "kill")
 REFLEXES: Final = ("exec", "connect", "secret")
 """What the kernel may answer by itself: programs, peers, secret files."""
 
+CLIENTS: Final = ("keep", "cut")
+"""What becomes of connections that clients opened, once a workload is contained."""
+
 _HOUR_S: Final = 3600.0
 _WEEK_S: Final = 7 * 24 * _HOUR_S
 _NAME: Final = checks.text(
     r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}",
     "a name of letters, digits, dots, dashes and underscores, at most 63",
 )
+_EARNED: Final = "for a {} verdict of a guarding baseline"
 _WORD: Final = checks.text(r"[^\0]+", "a string that is not empty")
 
 
@@ -107,6 +111,11 @@ class Response:
     breaker_minutes: float = key(
         10.0, checks.number(0.1, 1440.0), "within so many minutes, stop acting and say so"
     )
+    clients: str = key(
+        "keep",
+        checks.choice(*CLIENTS),
+        "keep | cut: the connections that clients opened, of who is contained",
+    )
     evidence_before_kill: bool = key(
         default=True,
         check=checks.flag,
@@ -123,6 +132,16 @@ class Response:
     reflex_minutes: float = key(
         10.0, checks.number(0.1, 1440.0), "within so many minutes, let it act, and alert"
     )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Steps:
+    """The step that a verdict of each level earns; the highest taken is `respond`'s."""
+
+    low: str = key("alert", checks.choice(*RESPONSES), _EARNED.format("low"))
+    medium: str = key("alert", checks.choice(*RESPONSES), _EARNED.format("medium"))
+    high: str = key("contain", checks.choice(*RESPONSES), _EARNED.format("high"))
+    critical: str = key("kill", checks.choice(*RESPONSES), _EARNED.format("critical"))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -258,6 +277,10 @@ class Workload:
         checks.each(checks.choice(*REFLEXES)),
         "exec, connect, secret: while it guards, the kernel answers what was not learnt by itself",
     )
+    clients: str | None = key(None, checks.choice(*CLIENTS), "instead of response.clients")
+    steps: Steps | None = field(
+        default=None, metadata={"words": "instead of [steps]; missing keys as there"}
+    )
     upload: Upload | None = field(
         default=None, metadata={"words": "instead of [upload]; missing keys as there"}
     )
@@ -291,6 +314,7 @@ class Settings:
     learning: Learning = Learning()
     budget: Budget = Budget()
     response: Response = Response()
+    steps: Steps = Steps()
     upload: Upload = Upload()
     models: Models = Models()
     gpu: Gpu = Gpu()
@@ -318,6 +342,7 @@ SECTIONS: Final = {
     "learning": Learning,
     "budget": Budget,
     "response": Response,
+    "steps": Steps,
     "upload": Upload,
     "models": Models,
     "gpu": Gpu,

@@ -119,12 +119,14 @@ class Handlers:
         reason, force = str(arguments["reason"]), bool(arguments.get("force"))
         who = str(arguments.get("who") or "operator")
         limits = {str(name): int(value) for name, value in arguments.get("upload", {}).items()}
+        cut = bool(arguments.get("cut_clients"))
         containments = self._daemon.containments
         job = self._daemon.hands.submit(
             lambda: containments.contain(
-                watcher.target(), step, for_s, reason, who, force=force, upload_bytes=limits
+                watcher.target(), step, for_s, reason, who, force=force, upload_bytes=limits,
+                cut_clients=cut,
             )
-        )
+        )  # fmt: skip
         return dict(job.result(30.0).as_json())
 
     def release(self, arguments: Arguments) -> list[dict[str, Any]]:

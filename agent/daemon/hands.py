@@ -10,7 +10,7 @@ from agent.errors import AgentError
 from agent.log import log
 from agent.response.containment import Containment, Step, Target
 from agent.response.containments import Containments
-from agent.response.limits import upload_limits
+from agent.response.limits import clients_cut, upload_limits
 from agent.response.policy import Decision
 from agent.response.rehearsal import Rehearsal
 
@@ -245,9 +245,14 @@ class Hands:
 
     def _contain(self, target: Target, step: Step, reason: str) -> Containment:
         try:
-            limits = upload_limits(self._settings, target.workload)
             return self.containments.contain(
-                target, step, self._for_s, reason, _WHO, upload_bytes=limits
+                target,
+                step,
+                self._for_s,
+                reason,
+                _WHO,
+                upload_bytes=upload_limits(self._settings, target.workload),
+                cut_clients=clients_cut(self._settings, target.workload),
             )
         except AgentError as error:
             log.error("response.failed", workload=target.workload, step=step.label, why=error)

@@ -19,6 +19,7 @@ from agent.daemon.telling import Telling
 from agent.daemon.verdicts import Context, Origin, around, protagonist, trigger, verdict
 from agent.recording.tap import Tap
 from agent.response.containment import ProcessId, Step, Target
+from agent.response.limits import steps_by_level
 from agent.response.policy import Decision, Evidence, decide
 from agent.response.processes import read_process
 from agent.stacks.catcher import Catcher
@@ -293,6 +294,7 @@ class Watcher:
                 lost=lost,
                 sensitive=any(item.sensitive for item in assessment.novel),
                 breaker_open=self.hands.breaker_open,
+                steps=steps_by_level(self.settings, self.found.name),
             )
         )
 

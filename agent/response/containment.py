@@ -115,6 +115,7 @@ class Containment:
         planned: Whether the next is known: once, before the first step.
         stopped_before: Stopped by somebody else before us: never continued by us.
         upload_bytes: Of a limit: what may be sent in an hour, by class of peer ("public").
+        cut_clients: From CONTAIN on: connections that clients opened are cut, too.
         cgroup: The v2 cgroup frozen by us, below the mount; "" for none.
         state: How far it has come.
         kernel: Whether the kernel's switch was set.
@@ -136,6 +137,7 @@ class Containment:
     planned: bool = False
     stopped_before: tuple[ProcessId, ...] = ()
     upload_bytes: Mapping[str, int] = field(default_factory=dict)
+    cut_clients: bool = False
     cgroup: str = ""
     state: State = State.BEGUN
     kernel: bool = False
@@ -164,6 +166,12 @@ class Containment:
         """Return whether its end has come; `now_ns` is CLOCK_MONOTONIC."""
         return 0 < self.until_ns <= now_ns
 
+    def does(self, step: Step, limits: Mapping[str, int], *, cut_clients: bool) -> bool:
+        """Return whether all of an order is done already."""
+        clients = self.cut_clients or not cut_clients or step < Step.CONTAIN
+        same = clients and limits in ({}, self.upload_bytes)
+        return same and self.step >= step and self.state is State.DONE
+
     def raised(self, new: "Containment") -> "Containment":
         """Return this one with the order of `new`: the step only rises, the end only moves out."""
         return replace(
@@ -174,6 +182,7 @@ class Containment:
             who=new.who,
             until_ns=later(self.until_ns, new.until_ns),
             upload_bytes=new.upload_bytes or self.upload_bytes,
+            cut_clients=self.cut_clients or new.cut_clients,
             state=State.BEGUN,
             times={},
         )
@@ -205,6 +214,7 @@ class Containment:
             planned=plain.get("planned", False),
             stopped_before=_processes(plain["stopped_before"]),
             upload_bytes=dict(plain.get("upload_bytes", {})),
+            cut_clients=plain.get("cut_clients", False),
             cgroup=plain.get("cgroup", ""),
             state=State(plain.get("state", State.BEGUN)),
             kernel=plain.get("kernel", False),

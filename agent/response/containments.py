@@ -78,6 +78,7 @@ class Containments:
         *,
         force: bool = False,
         upload_bytes: Mapping[str, int] | None = None,
+        cut_clients: bool = False,
     ) -> Containment:
         """Take a step against a workload, and return when it is taken.
 
@@ -91,6 +92,7 @@ class Containments:
             who: "agent", or the operator.
             force: Act although the breaker is open. No guard rail yields to it.
             upload_bytes: For LIMIT: what may be sent in an hour, by class of peer.
+            cut_clients: From CONTAIN on: cut connections that clients opened, too.
 
         Raises:
             RefusedError: By a guard rail, by the breaker, or because `step` is none to take.
@@ -105,8 +107,7 @@ class Containments:
             self._guard.check(target, found)
             before = self._standing(target.workload_id)
             until_ns = time.monotonic_ns() + int(for_s * NANOSECONDS) if for_s else 0
-            same = before is not None and limits in ({}, before.upload_bytes)
-            if before and same and before.step >= step and before.state is State.DONE:
+            if before and before.does(step, limits, cut_clients=cut_clients):
                 return self._prolong(before, until_ns)
             if before is None:
                 self._ask_breaker(force=force)
@@ -120,6 +121,7 @@ class Containments:
                 begun_unix_ns=time.time_ns(),
                 until_ns=until_ns,
                 upload_bytes=limits,
+                cut_clients=cut_clients and step >= Step.CONTAIN,
             )
             wanted = new if before is None else before.raised(new)
             intent = self._plan(wanted, tree, found, before.step if before else Step.OBSERVE)
@@ -383,7 +385,8 @@ class Containments:
             if containment.upload_bytes:
                 self._switch.limit(number, containment.upload_bytes, until_ns)
             if containment.step > Step.LIMIT:
-                self._switch.set(number, min(containment.step, Step.FREEZE), until_ns)
+                step, cut = min(containment.step, Step.FREEZE), containment.cut_clients
+                self._switch.set(number, step, until_ns, cut_clients=cut)
         except SwitchError:
             if containment.step <= Step.CONTAIN:
                 self._ledger.note(containment, Event.RELEASE, why="the kernel refused the switch")
@@ -434,6 +437,7 @@ class Containments:
             begun_unix_ns=time.time_ns(),
             until_ns=switched.until_ns,
             upload_bytes=switched.upload_bytes,
+            cut_clients=switched.cut_clients,
         )
         return self._act(self._ledger.begin(found), tree)
 

@@ -43,6 +43,7 @@ class PinnedSwitch:
         self._value = schema.dtype("containment")
         self._member = schema.dtype("member")
         levels = schema.enum("containment_level")
+        self._mask, self._clients = levels["CONTAIN_LEVELS"], levels["CONTAIN_CLIENTS"]
         self._levels = {step: levels[name] for step, name in LEVELS.items()}
         self._steps = {level: step for step, level in self._levels.items()}
 
@@ -61,10 +62,13 @@ class PinnedSwitch:
         except ProbeError as error:
             raise SwitchError(error) from error
 
-    def set(self, workload_id: int, step: Step, until_ns: int) -> None:
+    def set(
+        self, workload_id: int, step: Step, until_ns: int, *, cut_clients: bool = False
+    ) -> None:
         """Contain or freeze the workload; see `ContainmentSwitch`."""
         value = np.zeros(1, self._value)
-        value["level"], value["until_ns"] = self._levels[step], until_ns
+        value["level"] = self._levels[step] | (self._clients if cut_clients else 0)
+        value["until_ns"] = until_ns
         self._write(workload_id, value.tobytes())
 
     def limit(self, workload_id: int, upload_bytes: Mapping[str, int], until_ns: int) -> None:
@@ -136,8 +140,9 @@ class PinnedSwitch:
         return None if value is None else int(np.frombuffer(value, self._member)[0]["workload"])
 
     def _switched(self, value: np.void) -> Switched | None:
-        step = self._steps.get(int(value["level"]))
-        return None if step is None else Switched(step, int(value["until_ns"]))
+        level = int(value["level"])
+        step, cut = self._steps.get(level & self._mask), bool(level & self._clients)
+        return None if step is None else Switched(step, int(value["until_ns"]), cut_clients=cut)
 
     def _write(self, workload_id: int, value: bytes) -> None:
         try:

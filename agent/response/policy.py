@@ -1,9 +1,20 @@
 """Which step a verdict deserves: a pure decision, no clock, no I/O."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Final
 
 from agent.response.containment import Step
 from detectors.assessment import BaselineState, Level
+
+EARNED: Final[Mapping[Level, Step]] = {
+    Level.INFO: Step.OBSERVE,
+    Level.LOW: Step.ALERT,
+    Level.MEDIUM: Step.ALERT,
+    Level.HIGH: Step.CONTAIN,
+    Level.CRITICAL: Step.KILL,
+}
+"""The step of each level, unless the operator chose others."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,6 +28,7 @@ class Evidence:
         lost: Records lost in the window.
         sensitive: Whether something sensitive was seen for the first time.
         breaker_open: Whether too many containments began lately.
+        steps: The step that each level earns.
     """
 
     permitted: Step
@@ -25,6 +37,7 @@ class Evidence:
     lost: int
     sensitive: bool
     breaker_open: bool
+    steps: Mapping[Level, Step] = field(default_factory=lambda: EARNED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,12 +58,12 @@ class Decision:
 def decide(evidence: Evidence) -> Decision:
     """Return the step for one verdict.
 
-    Critical earns the highest step there is, high at most `contain`, medium and
-    low an alert, info nothing. Only a guarding baseline acts. A window with
+    Each level earns the step that the operator chose for it, `EARNED` by default,
+    at most `permitted`. Only a guarding baseline acts. A window with
     loss acts only on a critical verdict with a sensitive item: such an item was
     seen, whatever else was not, while scores and absences may come of the loss.
     """
-    wanted = _wanted(evidence.level)
+    wanted = evidence.steps[evidence.level]
     allowed = min(wanted, evidence.permitted)
     if allowed <= Step.ALERT:
         short = (
@@ -68,14 +81,6 @@ def decide(evidence: Evidence) -> Decision:
         else f"the configuration allows no more than {evidence.permitted.label}"
     )
     return Decision(allowed, wanted, short)
-
-
-def _wanted(level: Level) -> Step:
-    if level >= Level.CRITICAL:
-        return Step.KILL
-    if level >= Level.HIGH:
-        return Step.CONTAIN
-    return Step.ALERT if level >= Level.LOW else Step.OBSERVE
 
 
 def _refusal(evidence: Evidence) -> str:

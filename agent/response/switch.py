@@ -27,11 +27,13 @@ class Switched:
         step: LIMIT, CONTAIN or FREEZE; kill is a freeze followed by a signal.
         until_ns: CLOCK_MONOTONIC; 0: no end.
         upload_bytes: What it may send in an hour, by class of peer, where that is limited.
+        cut_clients: Whether connections that others opened are cut, too.
     """
 
     step: Step
     until_ns: int
     upload_bytes: Mapping[str, int] = field(default_factory=dict)
+    cut_clients: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +52,9 @@ class Sent:
 class ContainmentSwitch(Protocol):
     """What response needs of the kernel; every method may raise SwitchError."""
 
-    def set(self, workload_id: int, step: Step, until_ns: int) -> None:
+    def set(
+        self, workload_id: int, step: Step, until_ns: int, *, cut_clients: bool = False
+    ) -> None:
         """Contain or freeze (no other step) the workload until then: CLOCK_MONOTONIC, 0: no end."""
 
     def limit(self, workload_id: int, upload_bytes: Mapping[str, int], until_ns: int) -> None:

@@ -176,10 +176,11 @@ class Eyes:
         self.sensor.maps["members"].set(pid.to_bytes(4, "little"), entry.tobytes())
         return self.sensor.adopt()
 
-    def contain(self, number: int, level: str, until_ns: int = 0) -> None:
+    def contain(self, number: int, level: str, until_ns: int = 0, *, clients: bool = False) -> None:
         """Write what response would."""
         entry = np.zeros(1, self.sensor.schema.dtype("containment"))
-        entry["level"] = self.sensor.schema.enum("containment_level")[level]
+        levels = self.sensor.schema.enum("containment_level")
+        entry["level"] = levels[level] | (levels["CONTAIN_CLIENTS"] if clients else 0)
         entry["until_ns"] = until_ns
         self.sensor.maps["contained"].set(number.to_bytes(4, "little"), entry.tobytes())
 

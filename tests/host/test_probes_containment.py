@@ -41,6 +41,16 @@ while True:
     own.send(b"own")
     accepted.send(b"accepted")
 """
+ECHO = """
+import socket
+listener = socket.create_server(("127.0.0.1", 0))
+gate()
+print(listener.getsockname()[1], flush=True)
+client, _ = listener.accept()
+while word := client.recv(64):
+    print(word.decode(), flush=True)
+    client.send(word)
+"""
 
 
 @pytest.fixture
@@ -98,6 +108,28 @@ def test_its_own_connections_are_cut_and_accepted_ones_are_not(
             with pytest.raises(TimeoutError):
                 own.recv(64)
         own.close()
+
+
+def test_where_clients_are_cut_nothing_goes_to_them_comes_from_them_or_begins(eyes: Eyes) -> None:
+    with eyes.python(ECHO) as gated:
+        gated.tell()
+        address = ("127.0.0.1", int(gated.hear()))
+        with socket.create_connection(address, 5) as client:
+            client.settimeout(0.4)
+            client.send(b"1")
+            assert (client.recv(64), gated.hear()) == (b"1", "1")
+            eyes.contain(gated.number, "CONTAIN_NETWORK", clients=True)
+            client.send(b"2")
+            with pytest.raises(TimeoutError):
+                client.recv(64)
+            with pytest.raises(TimeoutError):
+                socket.create_connection(address, 0.4)
+            eyes.contain(gated.number, "CONTAIN_NETWORK")
+            client.settimeout(LIMIT_S)  # it is sent again
+            assert (client.recv(64), gated.hear()) == (b"2", "2")
+            eyes.contain(gated.number, "CONTAIN_NONE")
+            client.send(b"3")
+            assert client.recv(64) == b"3"
 
 
 def _state(pid: int) -> str:

@@ -160,6 +160,25 @@ def test_the_switch_reads_back_what_was_set(switch: PinnedSwitch) -> None:
     assert switch.get(9) is None
 
 
+def test_that_clients_are_cut_outlives_a_crash_and_a_lost_record(
+    tmp_path: Path, switch: PinnedSwitch, start: Start
+) -> None:
+    target = start("sleep", "60")
+    here = Containments(tmp_path, switch, breaker=UNLIMITED)
+    kept = here.contain(target, Step.CONTAIN, None, "a test", "tester")
+    assert not switch.switched()[1].cut_clients
+    cut = here.contain(target, Step.CONTAIN, None, "a test", "tester", cut_clients=True)
+    assert (cut.id, cut.cut_clients) == (kept.id, True)
+    switch.set(1, Step.CONTAIN, 0)
+    (again,) = Containments(tmp_path, switch).recover()
+    assert (again.id, again.cut_clients) == (kept.id, True)
+    assert switch.switched()[1].cut_clients
+    (found,) = Containments(tmp_path / "another", switch).recover()
+    assert found.cut_clients
+    here.release(kept.id)
+    assert switch.switched() == {}
+
+
 def test_a_tree_whose_parents_leave_is_frozen_whole(
     tmp_path: Path, switch: PinnedSwitch, start: Start
 ) -> None:

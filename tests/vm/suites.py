@@ -138,6 +138,11 @@ def script(suites: tuple[Suite, ...]) -> str:
     return "\n".join(lines)
 
 
+def began(output: str) -> bool:
+    """Return whether any suite did."""
+    return _BEGIN.search(output) is not None
+
+
 def outcomes(suites: tuple[Suite, ...], printed: str) -> list[Outcome]:
     """Take apart what the script printed."""
     found = {suite.name: Outcome(suite) for suite in suites}

@@ -48,6 +48,11 @@ def test_under_a_kernel_that_is_refused_only_the_refusal_counts() -> None:
     assert len(row.faults()) == 1
 
 
+def test_a_suite_that_ran_without_the_loading_one_says_nothing_about_the_tier() -> None:
+    alone = Outcome(Suite("guard", "denies", "true", 60), status=0)
+    assert Row("6.12", "6.12", [alone]).faults() == []
+
+
 def test_half_of_the_limit_is_near_it() -> None:
     row = _row("6.1", _program("on_exec", LIMIT // 2 + 1))
     assert row.program("on_exec") == "500,001 !"

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from agent.response.containment import Step
-from agent.response.policy import Evidence, decide
+from agent.response.policy import EARNED, Evidence, decide
 from detectors.assessment import BaselineState, Level
 
 SURE = Evidence(
@@ -68,3 +68,11 @@ def test_a_window_with_loss_acts_only_on_something_sensitive_and_critical() -> N
     assert decide(lossy).step is Step.FREEZE
     assert decide(replace(lossy, sensitive=False)).step is Step.ALERT
     assert decide(replace(lossy, level=Level.HIGH)).step is Step.ALERT
+
+
+def test_a_level_earns_what_the_operator_chose_for_it_within_what_is_permitted() -> None:
+    steps = dict(EARNED) | {Level.MEDIUM: Step.KILL, Level.CRITICAL: Step.LIMIT}
+    chosen = replace(SURE, steps=steps)
+    assert decide(chosen).step is Step.LIMIT
+    medium = decide(replace(chosen, level=Level.MEDIUM))
+    assert (medium.step, medium.wanted) == (Step.FREEZE, Step.KILL)
