@@ -23,6 +23,7 @@ EVENTS: Final = (
     "baseline.replaced",
     "baseline.set_aside",
     "baseline.state",
+    "breaker.opened",
     "budget.recovered",
     "budget.stepped_back",
     "central.host_back",

@@ -181,7 +181,7 @@ def _rehearse(settings: Any, target: str, level: str, force: bool) -> tuple[dict
 
 def _preserve(settings: Any, held: dict[str, Any]) -> None:  # noqa: ANN401
     """Collect evidence about what is frozen now."""
-    from agent.evidence import collect
+    from agent.evidence import Bounds, collect
     from agent.evidence.subject import find
     from agent.store import Store
 
@@ -189,7 +189,8 @@ def _preserve(settings: Any, held: dict[str, Any]) -> None:  # noqa: ANN401
     with Store.open(paths.state / "events.db") as store:
         switch = _switch(paths.pins)
         subject = find(held["id"], store, here.list(), paths.run, switch)
-        bundle = collect(subject, store, paths.state).sealed.path
+        bounds = Bounds(memory=settings.response.evidence_memory)
+        bundle = collect(subject, store, paths.state, bounds).sealed.path
     typer.echo(f"Evidence: {bundle}", err=True)
 
 

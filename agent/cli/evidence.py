@@ -21,6 +21,15 @@ def evidence(
         typer.Argument(metavar="ID", help="Of a containment or verdict; its beginning suffices."),
     ],
     *,
+    memory: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="MAPPING",
+            help="Also the memory of a mapping, by its name in /proc/PID/maps: [heap], [stack], "
+            "a path or a glob of paths; [anon] for those without a name, [anon-code] for those of "
+            "them that may run. Again for more. 64 MiB in all; it holds secrets.",
+        ),
+    ] = None,
     config: ConfigFile = None,
     as_json: AsJson = False,
 ) -> None:
@@ -31,7 +40,7 @@ def evidence(
     and copies of open files without a name. Works with the agent stopped, too.
     """
     from agent.config import load
-    from agent.evidence import collect
+    from agent.evidence import Bounds, collect
     from agent.evidence.subject import find
     from agent.store import Store
 
@@ -40,7 +49,7 @@ def evidence(
     switch = _switch(paths.pins)
     with Store.open(database) as store:
         found = find(subject, store, _containments(paths.state, switch), paths.run, switch)
-        done = collect(found, store, paths.state)
+        done = collect(found, store, paths.state, Bounds(memory=tuple(memory or ())))
     sealed = done.sealed
     text = f"{sealed.path}: {sealed.files} files, {sealed.bytes} bytes, SHA-256 {sealed.sha256}."
     if sealed.incomplete:

@@ -121,6 +121,11 @@ class Response:
         check=checks.flag,
         words="freeze, collect evidence for at most a minute, then kill",
     )
+    evidence_memory: tuple[str, ...] = key(
+        (),
+        checks.each(_WORD),
+        "and their memory, as `agent evidence --memory` names it: [heap], [stack], [anon-code]",
+    )
     dry_run: bool = key(
         default=False,
         check=checks.flag,

@@ -22,6 +22,8 @@ def alarm(  # noqa: PLR0913 - the parts of a verdict
     *,
     level: str = "high",
     about: str = "the agent's own eyes",
+    why: str = "the agent did not do this, and who did cannot be known",
+    techniques: Sequence[str] = (TECHNIQUE,),
 ) -> dict[str, Any]:
     """Plain values in the form of every verdict; nothing of it was scored.
 
@@ -33,8 +35,12 @@ def alarm(  # noqa: PLR0913 - the parts of a verdict
         done: What the agent did about it.
         level: How grave it is.
         about: What of the agent it is about.
+        why: What makes it grave.
+        techniques: Of ATT&CK.
     """
     start_ns, time_ns = span_ns
+    pid = int(process.get("pid", 0))
+    grounds = {"reason": why, "techniques": list(techniques)}
     more = f" and {len(what) - 1} more" if len(what) > 1 else ""
     return {
         "id": verdict_id(time_ns, host, NAME, time_ns),
@@ -56,11 +62,11 @@ def alarm(  # noqa: PLR0913 - the parts of a verdict
             "losses": {},
         },
         "features": [],
-        "novel": [_novel(words, time_ns, int(process.get("pid", 0)), level) for words in what],
+        "novel": [_novel(words, time_ns, pid, level) | grounds for words in what],
         "sequences": [],
         "process": dict(process),
         "records": [],
-        "techniques": [TECHNIQUE],
+        "techniques": list(techniques),
         "techniques_edition": TECHNIQUES_EDITION,
         "baseline": {},
         "summary": f"{about}: {what[0]}{more}; {done}",
@@ -79,7 +85,5 @@ def _novel(words: str, time_ns: int, pid: int, level: str) -> dict[str, Any]:
         "role": "main",
         "exe": "",
         "level": level,
-        "reason": "the agent did not do this, and who did cannot be known",
-        "techniques": [TECHNIQUE],
         "time_ns": time_ns,
     }

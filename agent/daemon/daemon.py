@@ -17,6 +17,7 @@ from agent.daemon.approved import LOOK_S as LOOK_APPROVED_S
 from agent.daemon.approved import Approved
 from agent.daemon.artifacts import Artifacts
 from agent.daemon.baselines import BaselineFiles
+from agent.daemon.breaking import Breaking
 from agent.daemon.cuda import Cuda
 from agent.daemon.devices import Devices
 from agent.daemon.fitting import Fitter
@@ -50,7 +51,7 @@ from agent.daemon.verdicts import Origin
 from agent.daemon.watcher import Watcher, judge_settings
 from agent.daemon.windows import Windows
 from agent.errors import AgentError
-from agent.evidence import collect
+from agent.evidence import Bounds, collect
 from agent.evidence.subject import find
 from agent.log import log
 from agent.operator.probes import OperatorProbes
@@ -136,7 +137,7 @@ class Daemon:
         guard, bounds = Guard(frozenset({os.getpid()})), settings.response
         breaker = Breaker(bounds.breaker_count, bounds.breaker_minutes * 60)
         self.containments = Containments(settings.paths.state, switch, guard, breaker)
-        preserve = partial(_preserve, settings, switch)
+        preserve = partial(_preserve, lambda: self.settings, switch)
         self.hands = Hands(settings, self.containments, self.loop.post, preserve)
         self.reflexes = Reflexes(sensor, switch, guard, lambda: self.hands.breaker_open)
         self.watchers: dict[str, Watcher] = {}
@@ -186,7 +187,9 @@ class Daemon:
         mark_secrets(self.sensor)
         every(MARK_S, lambda _: mark_secrets(self.sensor))
         self.operator.load()
-        for tick in (self.operator.tick, self.symbols.tick, self.router.taken):
+        for tick in (
+            self.operator.tick, self.symbols.tick, self.router.taken, Breaking(self).look,
+        ):  # fmt: skip
             every(TICK_S, tick)
         every(SAVE_S, lambda _: self.save(due=True))
         self.loop.signals = {
@@ -484,12 +487,14 @@ class Daemon:
                  grade=verdict["level"], action=verdict["response"]["action"])  # fmt: skip
 
 
-def _preserve(settings: Settings, switch: PinnedSwitch | None, one: Containment) -> None:
+def _preserve(
+    in_force: Callable[[], Settings], switch: PinnedSwitch | None, one: Containment
+) -> None:
     """Collect evidence about a containment; in a thread, so over a database handle of its own."""
-    paths = settings.paths
+    paths, bounds = in_force().paths, Bounds(memory=in_force().response.evidence_memory)
     with Store.open(paths.state / "events.db") as store:
         subject = find(one.id, store, [one], paths.run, switch)
-        done = collect(subject, store, paths.state)
+        done = collect(subject, store, paths.state, bounds)
     log.info("evidence.collected", id=one.id, bundle=done.sealed.path, bytes=done.sealed.bytes)
 
 

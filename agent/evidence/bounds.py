@@ -20,6 +20,10 @@ class Bounds:
         threads: Of one process.
         hash_bytes: A larger file is named but not hashed: a model of 100 GB takes minutes.
         copy_bytes: Of one open file without a name.
+        memory: Which mappings' memory is taken, too: names as /proc/PID/maps has them, or globs of
+            such; "[anon]" for those without one, "[anon-code]" for those of them that may run.
+            None unless asked for: it holds what requests and replies held, and secrets.
+        memory_bytes: Of all of that, of all processes together.
         bundle_bytes: Of all contents together, before compression.
     """
 
@@ -31,6 +35,8 @@ class Bounds:
     threads: int = 512
     hash_bytes: int = 256 * MIB
     copy_bytes: int = 8 * MIB
+    memory: tuple[str, ...] = ()
+    memory_bytes: int = 64 * MIB
     bundle_bytes: int = 256 * MIB
 
     def as_json(self) -> dict[str, Any]:

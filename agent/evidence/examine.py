@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from typing import Any, Final
 
 from agent.evidence.files import Files
+from agent.evidence.memory import Memory
 from agent.evidence.opened import OpenedProcess
 from agent.evidence.pieces import Piece
 from agent.evidence.secrets import mask_arguments, mask_environment
@@ -17,7 +18,7 @@ _THREAD_TEXTS: Final = ("comm", "syscall", "wchan")
 _CUT: Final = "cut short"
 
 
-def examine(process: OpenedProcess, files: Files) -> Iterator[Piece]:
+def examine(process: OpenedProcess, files: Files, memory: Memory) -> Iterator[Piece]:
     """Yield pieces below `processes/PID/`; a process that dies meanwhile gives what it had."""
     at, limit = f"processes/{process.id.pid}", files.bounds.text_bytes
     for name in TEXTS:
@@ -31,6 +32,7 @@ def examine(process: OpenedProcess, files: Files) -> Iterator[Piece]:
     yield _threads(process, files)
     yield from _descriptors(process, files)
     yield from _mapped(process, files)
+    yield from memory.pieces(process)
 
 
 def _threads(process: OpenedProcess, files: Files) -> Piece:

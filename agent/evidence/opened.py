@@ -5,6 +5,7 @@ kernel's own, which lead to the very file. Only regular files are opened behind 
 """
 
 import os
+from collections.abc import Callable
 from typing import Final, Self
 
 from agent.response.containment import ProcessId
@@ -75,6 +76,29 @@ class OpenedProcess:
             return os.readlink(link, dir_fd=self._fd)
         except OSError:
             return ""
+
+    def memory(self, start: int, limit: int, alive: Callable[[], None]) -> bytes:
+        """Return at most `limit` bytes of its memory from there; less where a page has no reader.
+
+        By /proc/PID/mem: the process need not run, and is not touched.
+        """
+        try:
+            fd = os.open("mem", _FLAGS, dir_fd=self._fd)
+        except OSError:
+            return b""
+        content = bytearray()
+        try:
+            while len(content) < limit:
+                chunk = os.pread(fd, min(_CHUNK, limit - len(content)), start + len(content))
+                if not chunk:
+                    break
+                content += chunk
+                alive()
+        except (OSError, OverflowError):
+            return bytes(content)  # a guard page, or the process is gone
+        finally:
+            os.close(fd)
+        return bytes(content)
 
     def regular(self, link: str) -> int | None:
         """Return a descriptor of the regular file behind one of the kernel's links; else None."""

@@ -306,6 +306,11 @@ class Containments:
             self._patience_s = 0.0
         return self._ledger.live()
 
+    def begun_within(self, window_s: float, now_unix_ns: int) -> tuple[Containment, ...]:
+        """Return what began in that time, ended or not, oldest first; as of the last look."""
+        oldest_ns = now_unix_ns - int(window_s * NANOSECONDS)
+        return tuple(one for one in self._ledger.known.values() if one.begun_unix_ns > oldest_ns)
+
     def breaker_open(self) -> bool:
         """Return whether acting without being asked is over for now."""
         self.live()

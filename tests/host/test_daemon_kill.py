@@ -29,7 +29,10 @@ def daemon() -> Iterator[Daemon]:
 def server(daemon: Daemon) -> Iterator[Server]:
     server = Server(daemon.at / "kill")
     try:
-        daemon.configure(server.rule("kill")).start()
+        daemon.configure(server.rule("kill"))
+        chosen = '[response]\nevidence_memory = ["[stack]"]'
+        daemon.config.write_text(daemon.config.read_text().replace("[response]", chosen))
+        daemon.start()
         server.start()
         wait_for(lambda: daemon.workload("kill").get("state") == "guarding", 90.0)
         yield server
@@ -63,4 +66,5 @@ def test_evidence_of_the_living_is_kept_before_they_are_killed(
     (bundle,) = (daemon.state / "evidence").glob(f"{response['containment']}-*.tar.*")
     names = [entry["name"] for entry in manifest(bundle)["members"]]
     assert f"processes/{pid}/maps" in names
+    assert [name for name in names if name.startswith(f"processes/{pid}/memory/")]
     assert daemon.command("log", "verify").returncode == 0

@@ -118,6 +118,36 @@ def test_an_open_file_without_a_name_is_copied_within_the_bound(start: Start) ->
     assert copies[b"y" * 50] == ""
 
 
+CODE: Final = """
+import mmap
+any_access = mmap.PROT_READ | mmap.PROT_WRITE | mmap.PROT_EXEC
+page = mmap.mmap(-1, 8192, mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS, any_access)
+page[:9] = b"injected!"
+"""
+
+
+def test_memory_is_taken_of_chosen_mappings_alone_and_only_if_asked_for(start: Start) -> None:
+    process = start(sys.executable, "-c", CODE + WAITS)
+    os.kill(process.pid, signal.SIGSTOP)
+    assert not [name for name in pieces(process) if "/memory" in name]
+    found = pieces(process, bounds=Bounds(memory=("[anon-code]", "*/nothing-like-it")))
+    taken = {name: piece for name, piece in found.items() if "/memory/" in name}
+    assert [p.content[:9] for p in taken.values()].count(b"injected!") == 1
+    rows = json.loads(found[f"processes/{process.pid}/memory.json"].content)
+    assert {(row["mapping"], "x" in row["permissions"]) for row in rows} == {("[anon]", True)}
+    assert all(re.fullmatch(r"processes/\d+/memory/[\da-f]+-[\da-f]+", name) for name in taken)
+    assert not [piece.name for piece in taken.values() if piece.note]
+
+
+def test_memory_is_taken_within_its_bound_and_what_is_left_out_is_said(start: Start) -> None:
+    process = start(sys.executable, "-c", CODE + WAITS)
+    found = pieces(process, bounds=Bounds(memory=("[stack]", "[heap]"), memory_bytes=5000))
+    taken = [piece for name, piece in found.items() if "/memory/" in name]
+    assert len(taken) == 2
+    assert sum(len(piece.content) for piece in taken) == 5000
+    assert all(piece.note.endswith("bytes are left out") for piece in taken)
+
+
 def test_a_later_process_of_the_same_number_is_not_read(start: Start) -> None:
     process = start(sys.executable, "-c", WAITS)
     earlier = ProcessId(process.pid, process.start_ticks - 1)

@@ -26,7 +26,7 @@ from tests.vm.programs import compile_all
 REFUSED = {"connect-inet", "bind-stream", "bind-datagram", "send-inet"}
 """By cgroup programs, before they are done, in every tier."""
 
-KEPT = {"append", "kill-own", "socketpair", "send-stream"}
+KEPT = {"answer-unix", "append", "kill-own", "socketpair", "send-stream"}
 """What was open before is kept; local streams too, where LSM does not ask whom they reach."""
 
 MOST_UNDER_WAY = 6

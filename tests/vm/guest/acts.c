@@ -180,7 +180,7 @@ static struct sockaddr_un named(const char *path)
 {
 	struct sockaddr_un address = {.sun_family = AF_UNIX};
 
-	strncpy(address.sun_path, path, sizeof(address.sun_path) - 1);
+	memccpy(address.sun_path, path, 0, sizeof(address.sun_path) - 1);
 	return address;
 }
 
@@ -269,6 +269,14 @@ static int sends_stream(void)
 	return send(opened, "x", 1, MSG_NOSIGNAL) == 1;
 }
 
+/* To a client without a name that came to this program's own listener. */
+static int answers_unix(void)
+{
+	char byte;
+
+	return send(opened, "x", 1, MSG_NOSIGNAL) == 1 && read(pair[1], &byte, 1) == 1;
+}
+
 static int sends_packet(void)
 {
 	struct sockaddr_ll to = {.sll_family = AF_PACKET, .sll_halen = 6};
@@ -330,6 +338,18 @@ static void connect_stream(void)
 		exit(4);
 }
 
+static void accept_client(void)
+{
+	struct sockaddr_un address = named(argument);
+	int listener = socket(AF_UNIX, SOCK_STREAM, 0);
+
+	pair[1] = socket(AF_UNIX, SOCK_STREAM, 0);
+	if (bind(listener, (void *)&address, sizeof(address)) || listen(listener, 1) ||
+	    connect(pair[1], (void *)&address, sizeof(address)))
+		exit(4);
+	opened = accept(listener, NULL, NULL);
+}
+
 static const struct {
 	const char *name;
 	int (*act)(void);
@@ -362,6 +382,7 @@ static const struct {
 	{"send-inet", sends_inet, NULL},
 	{"send-unix", sends_unix, NULL},
 	{"send-stream", sends_stream, connect_stream},
+	{"answer-unix", answers_unix, accept_client},
 	{"send-packet", sends_packet, NULL},
 	{"socketpair", passes, make_pair},
 	{"bpf", gets_pin, NULL},

@@ -32,12 +32,17 @@ WORKLOAD: Final = 1
 
 @dataclass(frozen=True, slots=True)
 class Act:
-    """One row: what is tried, and whether a contained workload may still do it."""
+    """One row: what is tried, and whether a contained workload may still do it.
+
+    Attributes:
+        cut: Contained with its clients cut, too.
+    """
 
     name: str
     arguments: tuple[str, ...] = ()
     kept: bool = False
     note: str = ""
+    cut: bool = False
 
 
 class Stage:
@@ -114,6 +119,9 @@ class Stage:
             Act("append", (self.plain,), kept=True, note="opened before"),
             Act("kill-own", kept=True),
             Act("socketpair", kept=True),
+            Act("answer-unix", (f"{fresh}.kept",), kept=True, note="to a client"),
+            Act("answer-unix", (f"{fresh}.cut",), cut=True, note="clients are cut"),
+            Act("socketpair", kept=True, cut=True, note="clients are cut"),
         )
 
 
@@ -160,7 +168,7 @@ def try_act(act: Act, sensor: Sensor, switch: PinnedSwitch, tight_s: float) -> t
         results = []
         for contained in (False, True, False):
             if contained:
-                switch.set(WORKLOAD, Step.CONTAIN, 0)
+                switch.set(WORKLOAD, Step.CONTAIN, 0, cut_clients=act.cut)
             else:
                 switch.clear(WORKLOAD)
             process.stdin.write("go\n")
