@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from agent.errors import RefusedError
@@ -15,6 +16,7 @@ from agent.response.containment import Step, Target
 from agent.response.containments import Containments
 from agent.response.pinned import PinnedSwitch
 from agent.response.processes import read_process
+from tests.host import nets
 from tests.host.eyes import LIMIT_S, Eyes, Gated
 
 BUDGET_BYTES = 1_000_000
@@ -36,6 +38,27 @@ sys.stdin.readline()
 while True:
     own.sendall(bytes(4096))
 """
+
+DATAGRAMS = """
+import socket
+gate()
+for host in sys.argv[3:]:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    sent = 0
+    with socket.socket(family, socket.SOCK_DGRAM) as line:
+        for _ in range(int(sys.argv[2])):
+            try:
+                line.sendto(bytes(1000), (host, int(sys.argv[1])))
+                sent += 1
+            except PermissionError:
+                pass
+    print(host, sent, flush=True)
+"""
+TRIES = 400
+HEADERS = {4: 28, 6: 48}
+"""Bytes in front of a datagram's, by the version of IP."""
+
+BY_CLASS = {"public": 200_000, "private": 300_000, "metadata": 50_000}
 
 
 class Sink:
@@ -119,6 +142,55 @@ def test_an_upload_ends_at_its_budget_and_clients_are_served_on(
         here.release(one)
         assert switch.sent(gated.number) == {}
         wait_for(lambda: sink.received > came + 2 * BUDGET_BYTES)
+
+
+def test_each_class_of_peer_has_a_budget_of_its_own_and_the_others_none(
+    eyes: Eyes, here: Containments, switch: PinnedSwitch
+) -> None:
+    if why := nets.missing():
+        pytest.skip(why)
+    sent: dict[str, int] = {}
+    with (
+        nets.cable() as (near, _),
+        eyes.python(DATAGRAMS, nets.PORT, TRIES, *nets.FAR, inside=near) as gated,
+    ):
+        here.contain(
+            target_of(gated), Step.LIMIT, 60, "a test", "tester", upload_bytes=BY_CLASS
+        )  # fmt: skip
+        gated.tell()
+        for host, peer in nets.FAR.items():
+            told, _, count = gated.hear().partition(" ")
+            assert told == host
+            size = 1000 + HEADERS[6 if ":" in host else 4]
+            sent[peer.lower()] = sent.get(peer.lower(), 0) + int(count) * size
+        counted = switch.sent(gated.number)
+    for peer, budget in BY_CLASS.items():
+        assert budget - 2000 < sent[peer] <= budget
+        assert counted[peer].spent_bytes == sent[peer]
+        assert counted[peer].refused_bytes > 0
+    assert sent["link"] == TRIES * (1000 + HEADERS[4])
+
+
+def test_when_its_time_is_over_a_new_budget_begins(eyes: Eyes) -> None:
+    sink = Sink()
+    with eyes.python(SENDER, sink.port) as gated:
+        gated.tell()
+        gated.hear()
+        limit_for(eyes, gated.number, BUDGET_BYTES, window_s=1.0)
+        began = time.monotonic()
+        gated.tell()
+        wait_for(lambda: sink.received > 2 * BUDGET_BYTES)
+        windows = 2 + int(time.monotonic() - began)
+        assert sink.received <= windows * (BUDGET_BYTES + BURST_BYTES)
+        limit_for(eyes, gated.number, 0, window_s=0)
+
+
+def limit_for(eyes: Eyes, number: int, budget_bytes: int, window_s: float) -> None:
+    """Write a budget for another time than the hour that response writes."""
+    value = np.zeros(1, eyes.sensor.schema.dtype("upload_budget"))
+    loopback = eyes.sensor.schema.enum("peer_class")["PEER_LOOPBACK"]
+    value["window_ns"], value["limit_bytes"][0, loopback] = int(window_s * 1e9), budget_bytes
+    eyes.sensor.maps["budgets"].set(np.uint32(number).tobytes(), value.tobytes())
 
 
 def test_another_agent_finds_the_budget_in_force_and_what_is_spent_stays_spent(
