@@ -8,6 +8,7 @@ from typing import Final
 
 import numpy as np
 
+from agent.confined import confined
 from agent.daemon import fit_worker
 from agent.log import log
 from detectors.baseline import Floats
@@ -61,7 +62,7 @@ def _fit(rows: Floats) -> ResourceModel:
     given = io.BytesIO()
     np.save(given, rows, allow_pickle=False)
     done = subprocess.run(
-        [sys.executable, "-m", fit_worker.__name__],
+        [*confined(), sys.executable, "-m", fit_worker.__name__],
         input=given.getvalue(),
         capture_output=True,
         timeout=TIMEOUT_S,

@@ -12,6 +12,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import IO, Any, Final, cast
 
+from agent.confined import SEE, confined
 from agent.log import log
 from agent.models import reading
 
@@ -71,7 +72,7 @@ class Reading:
     def _asked(self, line: str) -> Answer:
         if self._program is None:
             self._program = subprocess.Popen(
-                [sys.executable, "-m", reading.__name__],
+                [*confined(SEE), sys.executable, "-m", reading.__name__],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.DEVNULL,

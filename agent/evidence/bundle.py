@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any, Final, Self
 
+from agent.confined import confined
 from agent.evidence.bounds import Bounds
 from agent.evidence.errors import EvidenceError, UnsafePlaceError
 from agent.evidence.pieces import Piece
@@ -64,7 +65,9 @@ class Bundle:
         except OSError as error:
             raise EvidenceError(directory, error.strerror) from error
         command = [zstd, "-q", "-3", "-c"] if zstd else ["gzip", "-c"]
-        self._packer = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=self._file)
+        self._packer = subprocess.Popen(
+            [*confined(), *command], stdin=subprocess.PIPE, stdout=self._file
+        )
         assert self._packer.stdin is not None  # noqa: S101 - a pipe was asked for
         self._into: IO[bytes] = self._packer.stdin
         self._tar = tarfile.open(fileobj=self._into, mode="w|")  # noqa: SIM115 - `seal` closes it

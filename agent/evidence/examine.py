@@ -11,7 +11,7 @@ from agent.evidence.pieces import Piece
 from agent.evidence.secrets import mask_arguments, mask_environment
 
 TEXTS: Final = (
-    "status", "stat", "maps", "cgroup", "limits", "io", "loginuid", "mountinfo", "wchan", "stack",
+    "status", "stat", "maps", "cgroup", "limits", "io", "loginuid", "mountinfo", "wchan",
 )  # fmt: skip
 SOCKETS: Final = ("tcp", "tcp6", "udp", "udp6", "raw", "raw6", "unix", "packet")
 _THREAD_TEXTS: Final = ("comm", "syscall", "wchan")

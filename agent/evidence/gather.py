@@ -12,6 +12,7 @@ from typing import Any, Final
 
 import msgpack
 
+from agent.confined import MAPPED, confined
 from agent.evidence.bounds import Bounds
 from agent.evidence.pieces import DONE, MOST_BYTES, PIECE, Piece
 from agent.response.containment import ProcessId
@@ -39,7 +40,8 @@ def gather(processes: Sequence[ProcessId], bounds: Bounds) -> Iterator[Piece]:
 def _read(left: Sequence[ProcessId], bounds: Bounds, end: float) -> Generator[Piece, None, int]:
     """Run one reader until it ends or is killed; returns how many processes it finished."""
     done = 0
-    command = [sys.executable, "-P", "-m", "agent.evidence.reader", json.dumps(bounds.as_json())]
+    program = [sys.executable, "-P", "-m", "agent.evidence.reader"]
+    command = [*confined(MAPPED), *program, json.dumps(bounds.as_json())]
     with subprocess.Popen(
         [*command, *map(str, left)],
         stdin=subprocess.DEVNULL,

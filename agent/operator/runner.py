@@ -1,7 +1,6 @@
 """One worker as the daemon sees it: started, told, listened to, ended. Nothing here waits."""
 
 import os
-import shutil
 import signal
 import subprocess
 import sys
@@ -9,21 +8,15 @@ import threading
 from collections.abc import Callable
 from contextlib import suppress
 from fcntl import F_SETPIPE_SZ, fcntl
-from functools import cache
 from typing import Any, Final
 
 import msgpack
 
+from agent.confined import PROBE, confined
 from agent.operator import worker
 
 MOST_UNREAD: Final = 4 << 20
 """Bytes of one message: a worker that sends more is taken for broken."""
-
-SEE: Final = ("dac_read_search", "sys_ptrace")
-"""Capabilities that looking into other processes' memory maps and files takes."""
-
-PROBE: Final = ("bpf", "perfmon", *SEE)
-"""And those of a uprobe in another mount namespace."""
 
 _PIPE_BYTES: Final = 1 << 20
 """Room for a whole message, so that none waits for the next turn of the loop."""
@@ -55,7 +48,7 @@ class Worker:
     ) -> None:
         """Start both."""
         self._process = subprocess.Popen(
-            [*_FRUGAL, *_confined(powers), sys.executable, "-m", program],
+            [*_FRUGAL, *confined(powers), sys.executable, "-m", program],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
@@ -131,14 +124,3 @@ class Worker:
                 self._hear(message)
         finally:
             self._heard.set()
-
-
-@cache
-def _confined(powers: tuple[str, ...]) -> tuple[str, ...]:
-    """How to start with fewer capabilities, where this process may still give some away."""
-    kept = ",".join(f"+{power}" for power in powers)
-    command = ("setpriv", f"--bounding-set=-all,{kept}", "--no-new-privs")
-    if shutil.which(command[0]) is None:
-        return ()
-    tried = subprocess.run([*command, "true"], capture_output=True, check=False)
-    return command if tried.returncode == 0 else ()

@@ -7,7 +7,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from agent.operator.runner import SEE, Worker
+from agent.confined import SEE
+from agent.operator.runner import Worker
 from agent.stacks import worker
 from agent.stacks.modules import Modules, frame
 

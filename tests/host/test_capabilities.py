@@ -30,6 +30,80 @@ def _capabilities() -> str:
     return ",".join(f"+{name.removeprefix('CAP_').lower()}" for name in found[1].split())
 
 
+NUMBERS: Final = {
+    "dac_read_search": 2, "sys_ptrace": 19, "perfmon": 38, "bpf": 39, "checkpoint_restore": 40,
+}  # fmt: skip
+"""From include/uapi/linux/capability.h."""
+
+WATCH = """
+import os, signal, sys, threading, time
+from pathlib import Path
+import numpy as np
+from agent.confined import PROBE, SEE, confined
+from agent.daemon.fitting import _fit
+from agent.daemon.readers import Reading
+from agent.evidence import Bounds
+from agent.evidence.bundle import Bundle
+from agent.evidence.gather import gather
+from agent.operator.runner import Worker
+from agent.response.processes import children, read_process
+from detectors.resources import FEATURES
+held = {}
+def look():
+    while True:
+        for pid in children(os.getpid()):
+            try:
+                words = Path(f"/proc/{pid}/cmdline").read_bytes().decode().split("\\0")
+                text = Path(f"/proc/{pid}/status").read_text()
+            except OSError:
+                continue
+            name = next((w for w in words if w.startswith("agent.")), Path(words[0]).name)
+            own = name.startswith("agent.") and "python" in words[0]
+            if not own and name not in {"zstd", "gzip"}:
+                continue  # what starts it, and the agent's own trial of that
+            for line in text.splitlines():
+                if line.startswith("CapPrm:"):
+                    held[name] = int(line.split()[1], 16)
+        time.sleep(0.002)
+threading.Thread(target=look, daemon=True).start()
+at = Path(sys.argv[1])
+(at / "model.bin").write_bytes(bytes(1 << 20))
+list(gather([read_process(os.getpid()).id], Bounds()))
+_fit(np.random.default_rng(1).normal(size=(256, len(FEATURES))))
+reading, done = Reading(), threading.Event()
+reading.ask("digest", at / "model.bin", lambda found: done.set())
+assert done.wait(30)
+with Bundle(at / "evidence", "name", Bounds()) as bundle:
+    time.sleep(0.2)
+    bundle.seal({})
+worker = Worker({}, lambda message: None, lambda act: act())
+time.sleep(1.0)
+worker.stop()
+for name, mask in sorted(held.items()):
+    print(name, mask)
+"""
+
+
+def test_workers_hold_nothing_or_what_their_work_takes(tmp_path: Path) -> None:
+    limits = ("setpriv", f"--bounding-set=-all,{_capabilities()}", "--inh-caps=-all")
+    done = subprocess.run(
+        [*limits, sys.executable, "-c", WATCH, tmp_path],
+        cwd=ROOT, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    rows = (line.split() for line in done.stdout.splitlines())
+    held = {name: int(mask) for name, mask in rows}
+    packer = held.pop("zstd", None) or held.pop("gzip", 0)
+    see = sum(1 << NUMBERS[name] for name in ("dac_read_search", "sys_ptrace"))
+    assert packer == 0
+    assert held == {
+        "agent.daemon.fit_worker": 0,
+        "agent.evidence.reader": see | 1 << NUMBERS["checkpoint_restore"],
+        "agent.models.reading": see,
+        "agent.operator.worker": see | 1 << NUMBERS["perfmon"] | 1 << NUMBERS["bpf"],
+    }
+
+
 def _opened(pins: Path, path: Path = OBJECT) -> str:
     limits = ("setpriv", f"--bounding-set=-all,{_capabilities()}", "--inh-caps=-all")
     done = subprocess.run(
