@@ -108,7 +108,7 @@ drills: build ## every drill on a live server: about ten minutes
 gpu-test: build ## what is seen of a GPU: over a driver built here, and on this host's where it has one
 	$(PYTHON) -m pytest -rs -s tests/unit/collectors/gpu tests/host/test_gpu_hardware.py \
 		tests/host/test_probes_cuda.py tests/host/test_probes_gpu_calls.py tests/host/test_cuda_real.py \
-		tests/host/test_daemon_gpu.py
+		tests/host/test_daemon_gpu.py tests/host/test_daemon_gpu_freeze.py
 
 # Parts of it: EVAL="--server onnx --seconds 120 --drill shell"; EVAL="--from DIR": the page again.
 eval: build demo-setup ## the judgement on real servers: drills, an hour of ordinary load each

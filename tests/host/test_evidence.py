@@ -79,6 +79,43 @@ def test_a_bundle_is_in_the_log_with_its_digest(start: Start, tmp_path: Path) ->
     assert hashlib.sha256(done.sealed.path.read_bytes()).hexdigest().encode() in record
 
 
+def test_a_bundle_holds_each_thing_that_was_promised_and_the_digest_of_all(
+    start: Start, tmp_path: Path
+) -> None:
+    code = "import socket, tempfile; s = socket.create_server(('127.0.0.1', 0)); "
+    code += "f = tempfile.TemporaryFile(); f.write(b'x'); f.flush(); "
+    process = start(sys.executable, "-c", code + WAITS)
+    at = f"processes/{process.pid}"
+    records = [{"item": "/bin/sh", "time_ns": 1}]
+    verdict = {
+        "id": "01A", "workload": "w", "level": "high", "time_ns": time.time_ns(),
+        "process": {"pid": process.pid}, "novel": [], "records": records,
+    }  # fmt: skip
+    with Store.open(tmp_path / "events.db") as store:
+        store.append_verdict(verdict)
+        subject = Subject("01A", "w", time.time_ns(), verdict, None, (process,))
+        done = collect(subject, store, tmp_path, Bounds(memory=("[stack]",)))
+    assert done.sealed.path.name.endswith(".tar.zst" if shutil.which("zstd") else ".tar.gz")
+    root = unpacked(done.sealed.path, tmp_path / "x")
+    for name in (
+        "verdict.json", "around.json", "tree.json", f"{at}/maps", f"{at}/status",
+        f"{at}/descriptors.json", f"{at}/sockets.json", f"{at}/environ.json",
+        f"{at}/cmdline.json", f"{at}/threads.json", f"{at}/files.json", f"{at}/memory.json",
+    ):  # fmt: skip
+        assert (root / name).stat().st_size > 2, name
+    assert json.loads((root / "verdict.json").read_text())["records"] == records
+    rows = json.loads((root / "tree.json").read_text())
+    assert [row["pid"] for row in rows if row["of_the_workload"]] == [process.pid]
+    assert os.getpid() in {row["pid"] for row in rows}
+    assert len(list((root / at / "unnamed").iterdir())) >= 1
+    members = json.loads((root / "manifest.json").read_text())["members"]
+    found = {str(path.relative_to(root)) for path in root.rglob("*") if path.is_file()}
+    assert {member["name"] for member in members} == found - {"manifest.json"}
+    for member in members:
+        content = (root / member["name"]).read_bytes()
+        assert member["sha256"] == hashlib.sha256(content).hexdigest()
+
+
 def test_a_frozen_process_shows_everything(start: Start) -> None:
     process = start(
         sys.executable, "-c", "import socket; s = socket.create_server(('127.0.0.1', 0)); " + WAITS

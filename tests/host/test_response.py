@@ -2,6 +2,7 @@
 
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -50,6 +51,15 @@ while time.monotonic() < end:
         born[:] = struct.pack("I", count + 1)
         os.fork()
     time.sleep(0.001)
+"""
+
+ECHO = """
+import pathlib, socket, sys
+listener = socket.create_server(("127.0.0.1", 0))
+pathlib.Path(sys.argv[1]).write_text(str(listener.getsockname()[1]))
+client, _ = listener.accept()
+while words := client.recv(64):
+    client.send(words)
 """
 
 VFORK = "import subprocess; subprocess.run(['sleep', '60'])"
@@ -129,8 +139,12 @@ def test_every_process_of_a_tree_is_frozen_and_given_back(here: Containments, st
     assert all(held(pid, patient=True) for pid in pids)
     assert {process.pid for process in done.processes} >= set(pids)
     assert (done.running, done.how, done.state) == ((), "signals", State.DONE)
-    assert here.release(done.id).state is State.RELEASED
+    given = here.release(done.id)
+    assert given.state is State.RELEASED
     assert all(runs(pid) for pid in everyone(root))
+    steps = ["intent", "switched", "held", "done", "release", "released"]
+    times = [given.times[step] for step in steps]
+    assert times == sorted(times)
 
 
 def test_no_thread_does_anything_after_the_freeze_returned(
@@ -226,6 +240,27 @@ def test_a_cgroup_that_somebody_else_froze_stays_frozen(
     assert (done.running, done.cgroup) == ((), "")
     here.release(done.id)
     assert "frozen 1" in (group / "cgroup.events").read_text()
+
+
+def test_a_client_whose_server_was_frozen_is_answered_on_the_same_connection(
+    here: Containments, start: Start, tmp_path: Path
+) -> None:
+    target = start(sys.executable, "-c", ECHO, str(tmp_path / "port"))
+    wait_for(lambda: (tmp_path / "port").exists() and bool((tmp_path / "port").read_text()))
+    address = ("127.0.0.1", int((tmp_path / "port").read_text()))
+    with socket.create_connection(address, 5) as client:
+        client.send(b"before")
+        assert client.recv(64) == b"before"
+        done = freeze(here, target)
+        client.send(b"meanwhile")
+        client.settimeout(0.3)
+        with pytest.raises(TimeoutError):
+            client.recv(64)
+        here.release(done.id)
+        client.settimeout(5)
+        assert client.recv(64) == b"meanwhile"
+        client.send(b"after")
+        assert client.recv(64) == b"after"
 
 
 def test_kill_leaves_nothing_and_needs_no_release(here: Containments, start: Start) -> None:

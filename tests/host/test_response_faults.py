@@ -8,12 +8,14 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final
 
+import numpy as np
 import pytest
 
 from agent.response.containment import Containment, ProcessId, State, Step, Target
 from agent.response.containments import Containments
 from agent.response.pinned import PinnedSwitch
 from agent.response.processes import exists, held
+from probes.loader import Sensor
 from tests.host.test_response_crash import (
     UNLIMITED,
     Start,
@@ -32,6 +34,7 @@ pytestmark = [
     pytest.mark.timeout(200),
 ]
 
+TICK_NS: Final = 1_000_000_000 // os.sysconf("SC_CLK_TCK")
 TREE: Final = "sleep 60 & wait"
 CALLS: Final = ("pwrite", "fsync", "fdatasync", "link", "replace")
 """How the journal gets onto the disk."""
@@ -151,6 +154,47 @@ def test_killed_at_any_write_of_the_journal_the_next_one_agrees_with_the_kernel(
         here.release_all()
         assert switch.switched() == {}
         assert all(runs(pid) for pid in members(switch, 1))
+        end(target)
+        if not died:
+            break
+    assert not died
+    assert turn > 1
+
+
+def stopped_by_the_kernel(sensor: Sensor, target: Target) -> None:
+    """Stop its root, and note it where a reflex does."""
+    root = target.roots[0]
+    os.kill(root.pid, signal.SIGSTOP)
+    value = np.zeros(1, sensor.schema.dtype("reflex_stop"))
+    value["key"]["workload"] = target.workload_id
+    value["start_ns"] = root.start_ticks * TICK_NS
+    sensor.maps["reflex_stops"].set(np.uint32(root.pid).tobytes(), value.tobytes())
+    while not held(root.pid):
+        pass
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_killed_while_it_lists_whom_the_kernel_stopped_the_next_one_lists_and_gives_back(
+    mode: str, tmp_path: Path, sensor: Sensor, switch: PinnedSwitch, start: Start
+) -> None:
+    def act(here: Containments, target: Target) -> object:
+        return here.note_stops({target.workload_id: target.workload}, 60)
+
+    for turn in range(1, 100):
+        state = tmp_path / str(turn)
+        target = start("sh", "-c", TREE)
+        stopped_by_the_kernel(sensor, target)
+        died = killed(act, state, switch, target, (turn, mode))
+        here = Containments(state, switch, breaker=UNLIMITED)
+        here.recover()
+        act(here, target)
+        (one,) = here.live()
+        assert (one.step, one.state) == (Step.REFLEX, State.DONE)
+        assert one.processes == target.roots
+        assert held(target.roots[0].pid)
+        here.release_all()
+        assert switch.stops() == []
+        assert runs(target.roots[0].pid)
         end(target)
         if not died:
             break

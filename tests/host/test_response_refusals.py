@@ -168,6 +168,48 @@ def test_a_rule_that_matched_the_ssh_server_itself_is_refused(
     assert not held(target.roots[0].pid)
 
 
+@pytest.mark.parametrize("name", ["containerd", "dockerd", "runc", "kubelet", "systemd-journald"])
+def test_a_rule_that_matched_what_the_host_lives_by_is_refused(
+    tmp_path: Path, start: Start, name: str
+) -> None:
+    path = Path("/usr/local/sbin") / name
+    if path.exists():
+        pytest.skip(f"{path} exists")
+    shutil.copy(shutil.which("sleep") or "", path)
+    try:
+        target = start(str(path), "60")
+        wait_for(lambda: Path(f"/proc/{target.roots[0].pid}/exe").readlink() == path)
+        for step in (Step.FREEZE, Step.KILL):
+            with pytest.raises(ProtectedProcessError):
+                Containments(tmp_path, None).contain(target, step, 60, "a test", "tester")
+        assert not held(target.roots[0].pid)
+        assert exists(target.roots[0])
+    finally:
+        path.unlink()
+
+
+@pytest.mark.parametrize("unit", ["ssh.service", "systemd-logind.service", "inferward.service"])
+def test_what_runs_in_a_unit_of_the_hosts_own_is_refused(
+    tmp_path: Path, start: Start, unit: str
+) -> None:
+    mount = mount_point(Path("/proc/self/mountinfo").read_text())
+    if mount is None:
+        pytest.skip("cgroup v2 is not mounted")
+    group = mount / f"inferward-test-{os.getpid()}-units"
+    (group / unit).mkdir(parents=True)
+    try:
+        target = start("sleep", "60")
+        (group / unit / "cgroup.procs").write_text(str(target.roots[0].pid))
+        with pytest.raises(ProtectedProcessError) as refused:
+            Containments(tmp_path, None).contain(target, Step.FREEZE, 60, "a test", "tester")
+        assert unit in str(refused.value)
+        assert not held(target.roots[0].pid)
+        (mount / "cgroup.procs").write_text(str(target.roots[0].pid))
+    finally:
+        (group / unit).rmdir()
+        group.rmdir()
+
+
 def test_an_ssh_server_that_the_workload_started_gets_no_licence(
     tmp_path: Path, start: Start, impostor: Path
 ) -> None:

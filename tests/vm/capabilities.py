@@ -46,7 +46,12 @@ _NAMED: Final = (
     Capability("io_uring", "each operation of a ring", ("probes_ring",), 180),
     Capability("containment", "cut, frozen, let go", ("probes_containment", "response"), 300),
     Capability(
-        "response", "journal, crashes, refusals", ("response_crash", "response_refusals"), 600
+        "response", "journal, crashes, refusals",
+        ("response_crash", "response_faults", "response_refusals"), 600,
+    ),
+    Capability(
+        "steps", "which, how far, against whom, how many",
+        ("daemon_breaker", "daemon_gpu_freeze", "daemon_steps", "probes_budgets"), 500,
     ),
     Capability(
         "watching", "learns, tells, acts", ("daemon_acts", "daemon_prefork", "daemon_watch"), 500

@@ -113,6 +113,7 @@ def test_the_tier_is_what_loads_and_not_what_the_kernel_lists() -> None:
     assert programs.tier([Tried("lsm/file_open")], lsm).words.startswith("guard")
     refused = programs.tier([Tried("lsm/file_open", works=False, words="EPERM")], lsm)
     assert (refused.state, refused.words[:5]) == (State.LIMITED, "trace")
+    assert "who acts against it is stopped after the act" in refused.words
     unlisted = programs.tier([Tried("lsm/file_open")], "lockdown,capability\n")
     assert unlisted.fix == "boot with lsm=lockdown,capability,bpf"
 
