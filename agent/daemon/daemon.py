@@ -57,7 +57,6 @@ from agent.log import log
 from agent.operator.probes import OperatorProbes
 from agent.prior import shipped_prior
 from agent.recording.tap import Tap
-from agent.response.breaker import Breaker
 from agent.response.containment import Containment
 from agent.response.containments import Containments
 from agent.response.guard import Guard
@@ -134,9 +133,8 @@ class Daemon:
         self.baselines = BaselineFiles(settings.paths.state)
         self.fitter = Fitter()
         switch = PinnedSwitch.open(settings.paths.pins, sensor.schema)
-        guard, bounds = Guard(frozenset({os.getpid()})), settings.response
-        breaker = Breaker(bounds.breaker_count, bounds.breaker_minutes * 60)
-        self.containments = Containments(settings.paths.state, switch, guard, breaker)
+        guard = Guard(frozenset({os.getpid()}))
+        self.containments = Containments(settings.paths.state, switch, guard)
         preserve = partial(_preserve, lambda: self.settings, switch)
         self.hands = Hands(settings, self.containments, self.loop.post, preserve)
         self.reflexes = Reflexes(sensor, switch, guard, lambda: self.hands.breaker_open)

@@ -8,6 +8,7 @@ from typing import Any, Final
 from agent.config.schema import Settings
 from agent.errors import AgentError
 from agent.log import log
+from agent.response.breaker import Breaker
 from agent.response.containment import Containment, Step, Target
 from agent.response.containments import Containments
 from agent.response.limits import clients_cut, upload_limits
@@ -135,19 +136,20 @@ class Hands:
     ) -> None:
         """Start the threads: evidence has one of its own, so that no step waits for it."""
         self.containments = containments
+        self.reconfigure(settings)
         self.live: tuple[Containment, ...] = tuple(containments.live())
         self.breaker_open = containments.breaker_open()
         self._post = post
         self._pending: dict[int, Step] = {}
         self._listing = 0
         self._preserve = preserve
-        self.reconfigure(settings)
         self._worker = ThreadPoolExecutor(1, thread_name_prefix="hands")
         self._evidence = ThreadPoolExecutor(1, thread_name_prefix="evidence")
 
     def reconfigure(self, settings: Settings) -> None:
-        """Contain for another span, and with or without evidence, from now on."""
-        self._settings = settings
+        """Contain for another span, and as often as allowed, from now on."""
+        self._settings, bounds = settings, settings.response
+        self.containments.bound(Breaker(bounds.breaker_count, bounds.breaker_minutes * 60))
         self._for_s = settings.response.contain_for_s
         self._preserves = settings.response.evidence_before_kill
 

@@ -30,13 +30,14 @@ def containment_table(containments: Iterable[Row], *, colour: bool = False) -> s
 
 
 def _budget(containment: Row) -> str:
-    """Write how much of each budget is spent, before the reason of a limit."""
+    """Write how much of each budget is spent, or that clients are cut, before the reason."""
     parts = [
         f"{name} {size(sent['spent_bytes'])} of {size(containment['upload_bytes'][name])} an hour"
         + (f", {size(sent['refused_bytes'])} refused" if sent["refused_bytes"] else "")
         for name, sent in (containment.get("sent") or {}).items()
         if sent["spent_bytes"] or sent["refused_bytes"]
     ]
+    parts += ["clients cut"] if containment.get("cut_clients") else []
     return f"[{'; '.join(parts)}] " if parts else ""
 
 

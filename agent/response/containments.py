@@ -306,6 +306,10 @@ class Containments:
             self._patience_s = 0.0
         return self._ledger.live()
 
+    def bound(self, breaker: Breaker) -> None:
+        """Stop acting by another count from now on; what began before is counted by it, too."""
+        self._breaker = breaker
+
     def begun_within(self, window_s: float, now_unix_ns: int) -> tuple[Containment, ...]:
         """Return what began in that time, ended or not, oldest first; as of the last look."""
         oldest_ns = now_unix_ns - int(window_s * NANOSECONDS)

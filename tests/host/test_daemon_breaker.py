@@ -1,5 +1,7 @@
 """After too many containments the agent takes no further step by itself, and says so loudly."""
 
+import os
+import signal
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -78,3 +80,15 @@ def test_it_is_told_once_and_an_operator_may_act_all_the_same(scene: Scene) -> N
     assert len(told) == 1
     assert daemon.command("release", "--all").returncode == 0
     wait_for(scene.second.answers)
+
+
+def test_a_higher_count_closes_it_at_a_hangup(scene: Scene) -> None:
+    daemon = scene.daemon
+    assert "the breaker is open" in daemon.command("status").stdout
+    few = daemon.config.read_text()
+    daemon.config.write_text(few.replace("breaker_count = 1", "breaker_count = 1000"))
+    os.kill(daemon.pid, signal.SIGHUP)
+    wait_for(lambda: "the breaker is open" not in daemon.command("status").stdout)
+    words = ("contain", "second", "--level", "contain", "--reason", "a test")
+    assert daemon.command(*words).returncode == 0
+    assert daemon.command("release", "--all").returncode == 0
