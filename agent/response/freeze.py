@@ -22,7 +22,14 @@ from agent.response.processes import cgroup, exists, held, stopped
 from agent.response.tree import Tree
 
 TIMEOUT_S: Final = 2.0
-"""What takes longer waits for a device; the switch and the pending signal hold it then."""
+"""Without any more of it stopping: what takes longer waits for a device; the switch and the
+pending signal hold it then.
+"""
+
+LONGEST_S: Final = 6.0
+"""For a tree of which more and more stops, as of a fork bomb on a slow host. Who waits for the
+journal waits longer: LOCK_WAIT_S there.
+"""
 
 PATIENCE_S: Final = 0.03
 """For disk calls in flight to end; what still sleeps then is the parent of a vfork, most likely."""
@@ -118,32 +125,38 @@ class Freezer:
 
     def _stop(self, tree: Tree) -> tuple[tuple[ProcessId, ...], tuple[ProcessId, ...], bool]:
         """Return what there is, what still runs, and whether any signal was needed."""
-        began = time.monotonic()
+        began = progress = time.monotonic()
         wait_s = FIRST_WAIT_S
         at_rest: set[ProcessId] = set()
+        judged: dict[ProcessId, str] = {}
         signalled = False
         while True:
             found = tree.processes()
-            passed_s = time.monotonic() - began
-            patient = passed_s > PATIENCE_S
+            now = time.monotonic()
+            patient = now - began > PATIENCE_S
             running = [
                 process for process in found.values() if not self._held(process.id.pid, patient)
             ]
             processes = {process.id for process in found.values()}
             settled = not running and processes <= at_rest
-            if settled or passed_s > self.timeout_s:
+            stuck = now - progress > self.timeout_s or now - began > LONGEST_S
+            if settled or stuck:
                 return (
                     tuple(sorted(processes)),
                     tuple(sorted(process.id for process in running)),
                     signalled,
                 )
             for process in running:
-                if not self.guard.reason(tree.target, process, found):
+                if process.id not in judged:  # once: it takes many looks at /proc
+                    judged[process.id] = self.guard.reason(tree.target, process, found)
+                if not judged[process.id]:
                     signalled |= tree.signal(process.id, signal.SIGSTOP)
             if running:
                 time.sleep(wait_s)
                 wait_s = min(2 * wait_s, LONGEST_WAIT_S)
-            at_rest = processes - {process.id for process in running}
+            before, at_rest = at_rest, processes - {process.id for process in running}
+            if at_rest - before:
+                progress = now
 
     def _held(self, pid: int, patient: bool) -> bool:  # noqa: FBT001 - one caller, named there
         if held(pid, patient=patient):

@@ -26,7 +26,7 @@ COMPACT_FROM: Final = 0.75
 READ_BYTES: Final = 1 << 16
 
 LOCK_WAIT_S: Final = 10.0
-"""Longer than any holder takes: the slowest step waits 2 s for a tree to stop."""
+"""Longer than any holder takes: the slowest step waits 6 s for a tree to stop."""
 
 LOCK_POLL_S: Final = 0.005
 
