@@ -23,7 +23,7 @@ from detectors.traffic import REASONS, TECHNIQUES
 from detectors.unexplained import GRAVE, LEVELS
 from detectors.unexplained import REASONS as UNEXPLAINED
 from detectors.unexplained import TECHNIQUES as UNEXPLAINED_TECHNIQUES
-from detectors.window import Item, ItemKind, is_stranger
+from detectors.window import KNOWN_HOST, NAME_SERVICE, Item, ItemKind, is_stranger
 
 _READ: Final = (ItemKind.FILE, ItemKind.LIBRARY, ItemKind.MODEL)
 _TEMPORARY: Final = re.compile(
@@ -284,9 +284,15 @@ def _installed(path: str) -> bool:
     return path.startswith(("/usr/lib/", "/lib/", "/lib64/", "/usr/lib64/", "/usr/bin/", "/bin/"))
 
 
+def _question(item: Item) -> Verdict:
+    if KNOWN_HOST in item.marks:
+        return Level.LOW, "a host that serving software is known to call", ()
+    return Level.MEDIUM, "a host name it never asked for", ("T1071.004",)
+
+
 def _peer(item: Item, known: Repertoire) -> Verdict:  # noqa: PLR0911 - one return per finding
     if questions.is_question(item.item):
-        return Level.MEDIUM, "a host name it never asked for", ("T1071.004",)
+        return _question(item)
     if refusals.is_refusal(item.item):
         return refusals.judged(item, known)
     protocol, address, port = split_endpoint(item.item.removeprefix("accept "))
@@ -300,7 +306,8 @@ def _peer(item: Item, known: Repertoire) -> Verdict:  # noqa: PLR0911 - one retu
         if _TEMPORARY.search(item.item.removeprefix("unix ")):
             return Level.LOW, "a socket in a temporary directory", ("T1559",)
         return Level.MEDIUM, "a local socket it never used", ("T1559",)
-    if protocol == "udp" and f"{address}:{port}" in _RESOLVERS:
+    local = protocol == "udp" and f"{address}:{port}" in _RESOLVERS
+    if local or NAME_SERVICE in item.marks:
         return Level.INFO, "the host's own name service", ()
     if port == 0:
         return Level.INFO, "an address it looked up without sending", ()

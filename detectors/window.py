@@ -51,6 +51,12 @@ STARTING: Final = "starting"
 """Mark of what a process did that had itself just started, such as a worker added later: it is
 judged as a start-up, whatever the server around it does."""
 
+KNOWN_HOST: Final = "known-host"
+"""Mark of a host name that serving software is known to ask for, such as its maker's telemetry."""
+
+NAME_SERVICE: Final = "name-service"
+"""Mark of a peer that is a name server of the host, by the host's own configuration."""
+
 _STRANGER: Final = "stranger "
 
 
@@ -81,7 +87,8 @@ class Item:
         marks: Of ``create``, ``deleted``, ``memfd``, ``anonymous``, ``stdio-socket``,
             ``truncated``, ``foreign``, ``mprotect``, ``wildcard``, ``given``, ``other-user``,
             ``listed``, ``made`` (written, and made by the workload itself before), ``mapped``,
-            ``shared``, ``starting``, ``stranger``, ``watched``, ``written``; of a refused peer
+            ``shared``, ``starting``, ``stranger``, ``watched``, ``written``, ``known-host``,
+            ``name-service``; of a refused peer
             the error; of a change of name or attribute one of `detectors.changes.CHANGES`; of a
             model file that is not as approved one of `detectors.rules.models`.
         count: How often in this window.

@@ -380,7 +380,7 @@ class Daemon:
         self.approved.adopt(processes, found.name)
         self.watchers[found.name] = Watcher(
             found, judge, self.settings, self.hands, self.lineage, origin, self.tell,
-            self._window_start_ns, self.tap, Catcher(self.symbols),
+            self._window_start_ns, self.tap, Catcher(self.symbols), familiar=self.registry.familiar,
         )  # fmt: skip
         # The ring may still hold what was answered while no agent ran.
         self.watchers[found.name].release((), self.containments.released_ns(found.name))

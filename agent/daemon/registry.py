@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from agent.config.schema import Settings
+from agent.daemon.familiar import Familiar
 from agent.daemon.membership import (
     FIXED_ROLES,
     MAIN,
@@ -74,6 +75,7 @@ class Registry:
     Attributes:
         unnumbered: Times a workload could not be watched for want of a number.
         wiped: Living members that somebody else took out of the kernel's list.
+        familiar: Peers that say little.
     """
 
     membership: Membership
@@ -88,6 +90,7 @@ class Registry:
     _reserved: set[str] = field(default_factory=set)
     _named: set[int] = field(default_factory=set)
     _told: str = ""
+    familiar: Familiar = field(init=False)
     _limit: int = field(init=False)
     _configured: list[ConfiguredWorkload] = field(init=False)
 
@@ -95,6 +98,7 @@ class Registry:
         """Go on with the numbers of a daemon that ran before on the same maps."""
         sensor = self.membership.sensor
         self._limit = sensor.schema.limit("MAX_WORKLOADS")
+        self.familiar = Familiar(self.rulebook.hosts())
         if not sensor.fresh:
             kept = _read_json(self.settings.paths.run / _ROLES_FILE)
             self._ids |= kept.get("workloads", {})

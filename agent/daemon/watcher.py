@@ -7,6 +7,7 @@ from typing import Any, Final
 
 from agent.config.schema import Settings
 from agent.daemon import reflex_verdicts
+from agent.daemon.familiar import Familiar
 from agent.daemon.hands import Action, Hands, Rehearsed, unanswered
 from agent.daemon.images import Images
 from agent.daemon.items import item_of
@@ -66,6 +67,7 @@ class Watcher:
         last: The latest verdict told, in short; empty before the first.
         answers: What the kernel answered by itself in this window.
         fresh: First-seen keys of what was new and is not learned: the kernel is to tell it again.
+        familiar: Peers that say little.
     """
 
     found: Found
@@ -105,6 +107,7 @@ class Watcher:
     answers: list[Sighting] = field(default_factory=list)
     repeats: reflex_verdicts.Repeats = field(default_factory=reflex_verdicts.Repeats)
     phases: Phases = field(default_factory=Phases)
+    familiar: Familiar = field(default_factory=Familiar)
 
     @property
     def respond(self) -> Step:
@@ -159,7 +162,7 @@ class Watcher:
                 return  # done, and told as such, before it was stopped
         if item is None:
             return
-        item = self._dated(item, sighting.ppid)
+        item = self.familiar.mark(self._dated(item, sighting.ppid))
         items.append(item)
         self._roles[item.pid] = item.role
         self._note_model(item)

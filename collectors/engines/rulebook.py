@@ -105,6 +105,11 @@ class Rulebook:
         """
         return cls(schema.load([Path(__file__).parent, *extra]))
 
+    def hosts(self) -> tuple[str, ...]:
+        """Return globs of the hosts that engines are known to call, as for usage statistics."""
+        known = (one for engine in self.engines.values() for one in engine.lookalike)
+        return tuple(item for one in known if one.kind == "peer" for item in one.item)
+
     def recognise(
         self,
         table: ProcessTable,

@@ -100,7 +100,7 @@ def live(kind: str, at: Path, seconds: float, drills: Sequence[Drill]) -> dict[s
         quiet_ns = time.time_ns()
         with recordings.kept(NORMAL, "ordinary", seconds + LEARN_S):
             _ordinary(server, seconds)
-        ordinary = _levels(at, quiet_ns)
+        ordinary = _levels(at, server.name, quiet_ns)
         runner = Runner(at / "state" / "events.db", server.name, server.pid, server, recordings)
         outcomes = runner.run(drills, lambda one: _note(f"{one.name}: {one.level or 'quiet'}"))
     return {
@@ -119,12 +119,13 @@ def _ordinary(server: ServerRig, seconds: float) -> None:
             OUTSIDE["load-peak"](server.pid, server.load)
 
 
-def _levels(at: Path, since_ns: int) -> dict[str, int]:
+def _levels(at: Path, workload: str, since_ns: int) -> dict[str, int]:
     path = at / "state" / "events.db"
     if not path.exists():
         return {}
     with Store.read(path) as store:
-        levels = [one["level"] for one in store.verdicts(since_ns)]
+        told = store.verdicts(since_ns)  # also of other servers on this host
+        levels = [one["level"] for one in told if one["workload"] == workload]
     return {level: levels.count(level) for level in sorted(set(levels), key=level_rank)}
 
 
