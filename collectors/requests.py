@@ -251,19 +251,21 @@ def _routes(rows: Iterable[_Grown]) -> tuple[RouteTraffic, ...]:
             row.of("bytes_out"),
             row.answers(_DENIED),
         )
-        mine = sums.setdefault(_name(row), [0] * len(told))
-        sums[_name(row)] = [a + b for a, b in zip(mine, told, strict=True)]
+        name = route_name(row.key, row.now)
+        mine = sums.setdefault(name, [0] * len(told))
+        sums[name] = [a + b for a, b in zip(mine, told, strict=True)]
     found = (RouteTraffic(name, *counts) for name, counts in sums.items())
     return tuple(sorted(found, key=lambda one: (-one.requests, one.route)))
 
 
-def _name(row: _Grown) -> str:
-    number = int(row.key["route"])
+def route_name(key: np.void, counts: np.void) -> str:
+    """Return what a route is called, of its entry in the kernel's map."""
+    number = int(key["route"])
     if number in _UNNAMED:
         return _UNNAMED[number]
-    path = text(row.now["path"])
-    width = row.now.dtype["path"].itemsize
-    return route(text(row.now["method"]), path, truncated=len(path) >= width)
+    path = text(counts["path"])
+    width = counts.dtype["path"].itemsize
+    return route(text(counts["method"]), path, truncated=len(path) >= width)
 
 
 _UNNAMED: Final = {1: OTHERS, 2: STREAMS}

@@ -34,7 +34,9 @@ enum limit {
 	RING_CALL = 512,       /* and up: an io_uring operation, by its own number */
 	ROUTE_BYTES = 128,     /* of a request's path */
 	ASKED_MAX = 8,         /* requests of one connection under way, remembered each */
-	READ_BYTES = 64,       /* of a message's head, read at once */
+	READ_BYTES = 64,       /* of a message, read at once */
+	TAP_BYTES = 4096,      /* of a request's body, at most, that become a sketch */
+	SKETCH_COUNTERS = 256, /* a byte's: the last of a hash */
 	GAP_BUCKETS = 32,      /* by powers of two */
 	WAIT_BUCKETS = 112,    /* four for each power of two */
 	STACK_FRAMES = 21,
@@ -312,7 +314,8 @@ enum counter {
 	COUNT_GPU_MODULES = 34,
 	COUNT_SUMMARISED = 35, /* records that were not made, and are counted in their crowd */
 	COUNT_GPU_CALLS = 36,  /* ioctl(2) on the device files of GPUs */
-	COUNT_MAX = 37,
+	COUNT_UNSKETCHED = 37, /* requests of a tapped workload that found no room for a sketch */
+	COUNT_MAX = 38,
 };
 
 enum http_method {
@@ -759,10 +762,13 @@ struct upload_spent { /* per workload id and peer_class */
 	__u64 refused; /* bytes, since the budget began */
 };
 
-struct workload_mode { /* per workload id; the agent writes the flags */
+struct workload_mode { /* per workload id; the agent writes all but the first two */
 	__u64 second;
-	__u32 stacks; /* in that second */
-	__u32 flags;  /* mode_flag */
+	__u32 stacks;    /* in that second */
+	__u32 flags;     /* mode_flag */
+	__u64 salt[2];   /* of its sketches: secret, and another one each time they begin anew */
+	__u32 tap_bytes; /* of a request's body; 0: not tapped */
+	__u32 reserved;
 };
 
 struct socket_state {
@@ -798,6 +804,14 @@ struct route_counts {
 	char path[ROUTE_BYTES]; /* of the first such request */
 };
 
+/* Which 3-grams of bytes the beginnings of requests' bodies had, as far as that can be told from
+ * the last byte of their salted hashes. One counter stands for some 65,536 of them.
+ */
+struct sketch {
+	__u64 requests;
+	__u32 counts[SKETCH_COUNTERS];
+};
+
 struct client_key {      /* an address: behind a proxy, all that it speaks for */
 	__u32 remote[4]; /* network order; IPv4 as ::ffff: */
 	__u32 workload;
@@ -831,7 +845,9 @@ struct message {        /* how far one direction of a connection was read */
 	__u16 status;
 	__u8 state;
 	__u8 flags;
-	__u8 reserved[6];
+	__u16 tap_left; /* bytes of a request's body that are still to become part of a sketch */
+	__u16 tap_read; /* of those before, in a row */
+	__u16 tap_last; /* the latest two of them */
 };
 
 struct stream {                 /* an accepted connection */

@@ -52,6 +52,7 @@ _REBUILT: Final = {
     "sockets": "who opened the connections that are open",
     "streams": "requests under way on open connections",
     "routes": "requests by route",
+    "sketches": "sketches of requests' bodies that were not told",
     "clients": "requests by client",
     "crowds": "records counted by directory, and not told yet,",
     "paces": "the allowances of workloads",

@@ -45,6 +45,7 @@ MAPS: Final = (
     "uploads",
     "streams",
     "routes",
+    "sketches",
     "clients",
     "submitted",
     "paces",

@@ -146,6 +146,17 @@ struct {
 	__type(value, struct route_counts);
 } routes __weak SEC(".maps");
 
+/* Of tapped workloads alone, by route: most hosts have none, and then no memory is taken. Who reads
+ * it takes out those that stand still.
+ */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 512);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, struct route_key);
+	__type(value, struct sketch);
+} sketches __weak SEC(".maps");
+
 /* Requests by client. Least recently used goes first: one that was forgotten begins anew. */
 struct {
 	__uint(type, BPF_MAP_TYPE_LRU_HASH);

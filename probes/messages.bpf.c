@@ -2,7 +2,8 @@
 /* HTTP/1 byte by byte, as far as a message's bounds, a request's line and an answer's status go
  * (RFC 9112); of HTTP/2 the heads of frames.
  *
- * Bodies are passed over by their length, never read. Of a head nothing is kept but the method,
+ * Bodies are passed over by their length, and read by sketches.bpf.c alone, where an operator wants
+ * that. Of a head nothing is kept but the method,
  * the path before '?', the status, and what the two headers say that give a body's bounds.
  */
 #include "messages.bpf.h"
@@ -14,15 +15,11 @@ static __always_inline __u32 head_read(struct __sk_buff *skb, struct stream *str
 				       __u32 left, __u32 way)
 {
 	struct message *message = &stream->ways[way];
-	__u32 bytes = left < READ_BYTES ? left : READ_BYTES, read = 0;
+	__u32 bytes, read = 0;
 
-	if (!bytes)
+	if (!left)
 		return 0;
-	bytes--;
-	barrier_var(bytes);
-	bytes &= READ_BYTES - 1; /* for the verifiers: that of 6.1 does not learn from "not 0" */
-	bytes++;
-	barrier_var(bytes); /* else the loop below would have no bound but this one */
+	bytes = piece_bytes(left);
 	if (bpf_skb_load_bytes(skb, at, stream->bytes[way], bytes)) {
 		loss_count(stream->workload, LOSS_READ_FAULT);
 		message->state = AT_LOST;
@@ -54,6 +51,8 @@ __noinline int message_step(struct __sk_buff *skb, struct stream *stream, __u32 
 	if (message->skip) {
 		if (left > message->skip)
 			left = message->skip;
+		if (message->tap_left)
+			body_sketch(skb, stream, at, left);
 		message->skip -= left;
 		message->bytes += left;
 		if (!message->skip && !(message->flags & (CHUNKED | FRAMES)))

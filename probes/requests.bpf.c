@@ -94,6 +94,7 @@ static __always_inline void segment_place(struct __sk_buff *skb, struct message 
 		segment->at -= ahead;
 		segment->bytes += ahead;
 	} else if (ahead > 0) {
+		message->tap_read = 0;
 		if (message->skip > (__u32)ahead)
 			message->skip -= ahead;
 		else if (message->state < HEAD_DONE)

@@ -8,40 +8,9 @@
 
 #define PERIOD_SHIFT 35
 #define PREFACE_REST 6 /* "SM\r\n\r\n" */
-#define LETTERS(a, b, c, d, e, f, g)                                                             \
-	((__u64)(a) | (__u64)(b) << 8 | (__u64)(c) << 16 | (__u64)(d) << 24 | (__u64)(e) << 32 | \
-	 (__u64)(f) << 40 | (__u64)(g) << 48)
 
 static const struct route_counts no_counts = {};
 static const struct client_counts no_client = {};
-
-static __always_inline __u64 letters_of(const struct stream *stream)
-{
-	return *(const __u64 *)stream->method;
-}
-
-static __always_inline __u8 method_of(const struct stream *stream)
-{
-	switch (letters_of(stream)) {
-	case LETTERS('G', 'E', 'T', 0, 0, 0, 0):
-		return METHOD_GET;
-	case LETTERS('H', 'E', 'A', 'D', 0, 0, 0):
-		return METHOD_HEAD;
-	case LETTERS('P', 'O', 'S', 'T', 0, 0, 0):
-		return METHOD_POST;
-	case LETTERS('P', 'U', 'T', 0, 0, 0, 0):
-		return METHOD_PUT;
-	case LETTERS('D', 'E', 'L', 'E', 'T', 'E', 0):
-		return METHOD_DELETE;
-	case LETTERS('P', 'A', 'T', 'C', 'H', 0, 0):
-		return METHOD_PATCH;
-	case LETTERS('O', 'P', 'T', 'I', 'O', 'N', 'S'):
-		return METHOD_OPTIONS;
-	case LETTERS('C', 'O', 'N', 'N', 'E', 'C', 'T'):
-		return METHOD_CONNECT;
-	}
-	return METHOD_OTHER;
-}
 
 /* The route's counts, made if it is new. */
 static __always_inline struct route_counts *counts_make(struct stream *stream, __u64 route,
@@ -131,6 +100,16 @@ static __always_inline void asked_add(struct stream *stream, __u64 now_ns, __u8 
 	stream->in++;
 }
 
+/* A body follows: the first bytes of it become part of a sketch, where the operator wants one. */
+static __always_inline void tap_begin(struct stream *stream, struct message *message)
+{
+	__u32 slot = stream->workload;
+	struct workload_mode *mode = bpf_map_lookup_elem(&modes, &slot);
+
+	message->tap_left = mode ? mode->tap_bytes : 0;
+	message->tap_read = 0;
+}
+
 /* By route and client; told where it is the first of its kind. */
 __noinline int request_count(struct __sk_buff *skb, struct stream *stream, __u32 method)
 {
@@ -166,9 +145,11 @@ __noinline int request_begun(struct __sk_buff *skb, struct stream *stream)
 	asked_add(stream, message->now_ns, method);
 	request_count(skb, stream, method);
 	if (message->flags & CHUNKED) {
+		tap_begin(stream, message);
 		message->state = CHUNK_SIZE;
 		message->number = 0;
 	} else if (message->flags & HAS_LENGTH && message->length) {
+		tap_begin(stream, message);
 		message->state = AT_BODY;
 		message->skip = message->length;
 	} else {

@@ -75,6 +75,7 @@ struct schema {
 	struct upload_key upload_key;
 	struct route_key route_key;
 	struct route_counts route_counts;
+	struct sketch sketch;
 	struct client_key client_key;
 	struct client_counts client_counts;
 	struct stream stream;

@@ -3,6 +3,9 @@
 #define LICENSE license_of_routes
 #include "../../probes/routes.bpf.c"
 #undef LICENSE
+#define LICENSE license_of_sketches
+#include "../../probes/sketches.bpf.c"
+#undef LICENSE
 #define LICENSE license_of_answers
 #include "../../probes/answers.bpf.c"
 #undef LICENSE
@@ -31,6 +34,12 @@ static __u32 routes_kept, routes_told;
 static struct client_counts client;
 static int client_known;
 static __u64 totals_kept[MAX_WORKLOADS * COUNT_MAX], losses_kept[MAX_WORKLOADS * LOSS_MAX];
+static struct {
+	struct route_key key;
+	struct sketch sketch;
+} sketched[ROOM];
+static __u32 sketches_kept, sketches_room = ROOM;
+static struct workload_mode mode;
 static __u64 record[RECORD_BYTES / 8], none;
 
 void *bpf_map_lookup_elem(void *map, const void *key)
@@ -41,6 +50,11 @@ void *bpf_map_lookup_elem(void *map, const void *key)
 		return &losses_kept[*(const __u32 *)key];
 	if (map == &clients)
 		return client_known ? &client : NULL;
+	if (map == &modes)
+		return &mode;
+	for (__u32 i = 0; map == &sketches && i < sketches_kept; i++)
+		if (!memcmp(&sketched[i].key, key, sizeof(sketched[i].key)))
+			return &sketched[i].sketch;
 	for (__u32 i = 0; map == &routes && i < routes_kept; i++)
 		if (!memcmp(&kept[i].key, key, sizeof(kept[i].key)))
 			return &kept[i].counts;
@@ -60,6 +74,11 @@ long bpf_map_update_elem(void *map, const void *key, const void *value, __u64 fl
 			return -7;
 		memcpy(&kept[routes_kept].key, key, sizeof(kept[0].key));
 		memcpy(&kept[routes_kept++].counts, value, sizeof(kept[0].counts));
+	} else if (map == &sketches) {
+		if (sketches_kept == sketches_room)
+			return -7;
+		memcpy(&sketched[sketches_kept].key, key, sizeof(sketched[0].key));
+		memcpy(&sketched[sketches_kept++].sketch, value, sizeof(sketched[0].sketch));
 	} else if (map == &seen) {
 		memcpy(&told[routes_told++ % ROOM], key, sizeof(told[0]));
 	}
@@ -131,7 +150,9 @@ void *bpf_get_current_task(void)
 
 void begin(void)
 {
-	connected = routes_kept = routes_told = client_known = 0;
+	connected = routes_kept = routes_told = client_known = sketches_kept = 0;
+	sketches_room = ROOM;
+	memset(&mode, 0, sizeof(mode));
 	memset(totals_kept, 0, sizeof(totals_kept));
 	memset(losses_kept, 0, sizeof(losses_kept));
 }
@@ -170,6 +191,34 @@ __u32 routes_found(void)
 __u32 routes_new(void)
 {
 	return routes_told;
+}
+
+/* From now on, of so many bytes of each body, for so many routes. */
+void tap(__u32 bytes, __u64 first, __u64 second, __u32 room)
+{
+	mode.tap_bytes = bytes;
+	mode.salt[0] = first;
+	mode.salt[1] = second;
+	sketches_room = room;
+}
+
+__u32 sketches_found(void)
+{
+	return sketches_kept;
+}
+
+const void *sketch_at(__u32 at)
+{
+	return &sketched[at].sketch;
+}
+
+/* Whether any byte of what was read last lies in the connection's storage still. */
+int bytes_left(void)
+{
+	for (__u32 i = 0; i < READ_BYTES; i++)
+		if (stream.bytes[WAY_IN][i])
+			return 1;
+	return 0;
 }
 
 const void *route_at(__u32 at)
