@@ -76,6 +76,8 @@ EVENTS: Final = (
     "ship.garbage",
     "ship.outbox_failed",
     "ship.outbox_set_aside",
+    "tap.forgotten",
+    "tap.not_kept",
     "verdict.told",
     "window.failed",
     "workload.found",

@@ -24,7 +24,7 @@ class Sighting:
     Attributes:
         kind: exec, exit, file, write, library, model, stranger, peer, listen, syscall, denied,
             refused, name, title, privilege, signal, shared, gpu, image, probe, stack, request,
-            reflex-exec, reflex-connect, reflex-secret.
+            inputs, reflex-exec, reflex-connect, reflex-secret.
         item: Path, peer, listener, host name, call number or words, as verdicts write them.
         workload: Kernel id; 0: nobody asked to watch it.
         role: Kernel id of its role.
@@ -40,7 +40,8 @@ class Sighting:
         size: Of a file when it was opened, bytes.
         generation: Of its inode's number, which may have been another file's before.
         exe: Of a stranger: its executable's path, or the end of it.
-        other: The other name of a rename or a link; the new mode, owner or length.
+        other: The other name of a rename or a link; the new mode, owner or length; of inputs
+            that drift the numbers.
         given: A path as the process gave it, where the kernel kept none; empty elsewhere.
         host_path: Where the host has the file, if another path leads there from its root.
     """

@@ -6,7 +6,7 @@ from collections import deque
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 
-from detectors import traffic
+from detectors import inputs, traffic
 from detectors.assessment import Level, NovelItem
 from detectors.repertoire import Repertoire
 from detectors.traffic import TrafficModel
@@ -51,7 +51,9 @@ def probed(found: Iterable[NovelItem], known: Repertoire) -> NovelItem | None:
     new = {
         one.item: one
         for one in found
-        if one.kind is ItemKind.ENDPOINT and one.item not in traffic.REASONS
+        if one.kind is ItemKind.ENDPOINT
+        and one.item not in traffic.REASONS
+        and not inputs.is_drift(one.item)
     }
     if len(new) < traffic.PROBED_ROUTES:
         return None

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
-from detectors import questions, refusals
+from detectors import inputs, questions, refusals
 from detectors.assessment import BaselineState, FeatureShare, Level, NovelItem, SurprisingGram
 from detectors.baseline import Baseline
 from detectors.changes import change_of
@@ -176,7 +176,8 @@ def _novelty(baseline: Baseline, worth: Sequence[NovelItem]) -> str:
 
 def _phrase(one: NovelItem) -> str:
     if one.kind is ItemKind.ENDPOINT:
-        return _ASKED.get(one.item) or _VERBS[one.kind].format(one.item)
+        known = _ASKED.get(one.item) or inputs.phrase(one.item)
+        return known or _VERBS[one.kind].format(one.item)
     if one.kind is ItemKind.PEER and one.item.startswith("accept "):
         return "accepted a connection from " + one.item.removeprefix("accept ")
     if one.reason.startswith("its program's file"):

@@ -11,6 +11,7 @@ from detectors import (
     answered,
     demand,
     explain,
+    inputs,
     novelty,
     questions,
     refusals,
@@ -230,7 +231,8 @@ class Judge:
         """Return the level of items together with those shortly before. Changes nothing.
 
         A high one and another kind of at least medium within ten seconds are critical; files
-        of many places are a search, and high. What outsiders do is no step of the workload.
+        of many places are a search, and high. What outsiders do is no step of the workload, and
+        a drift of what it is asked completes none.
         """
         level = max((new.level for new in novel), default=Level.INFO)
         if self.baseline.state is BaselineState.LEARNING or level < Level.MEDIUM:
@@ -239,7 +241,9 @@ class Judge:
         near = [
             new
             for new in (*self._unsettled(self.recent), *novel)
-            if latest - new.time_ns <= TOGETHER_NS and not is_stranger(new.role)
+            if latest - new.time_ns <= TOGETHER_NS
+            and not is_stranger(new.role)
+            and not inputs.is_drift(new.item)
         ]
         kinds = {new.kind for new in near if new.level >= Level.MEDIUM}
         if len(kinds) > 1 and any(new.level >= Level.HIGH for new in near):

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Final
 
-from detectors import attempts, questions, refusals
+from detectors import attempts, inputs, questions, refusals
 from detectors.assessment import Level
 from detectors.changes import MODEL_FILE, change_of, weigh
 from detectors.generalise import (
@@ -364,6 +364,9 @@ _LOOKED_AT: Final = re.compile(
 
 
 def _request(item: Item, known: Repertoire) -> Verdict:
+    if inputs.is_drift(item.item):
+        words = f"{inputs.REASON} ({item.other})" if item.other else inputs.REASON
+        return Level.MEDIUM, words, inputs.TECHNIQUES
     if item.item in REASONS:
         words = f"{REASONS[item.item]} ({item.other})" if item.other else REASONS[item.item]
         return Level.MEDIUM, words, TECHNIQUES[item.item]

@@ -199,6 +199,23 @@ class Models:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Tap:
+    """Whether what is asked drifts: salted counts of what bodies consist of, never content."""
+
+    workloads: tuple[str, ...] = key(
+        (), checks.each(_NAME), "names of those that are tapped; none: nothing is"
+    )
+    prefix_bytes: int = key(
+        512, checks.integer(3, 4096), "of each request's body, at most, that are looked at"
+    )
+    retention_days: int = key(
+        30,
+        checks.integer(1, 365),
+        "age at which what was learned of bodies is deleted, and begun anew",
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Gpu:
     """What is looked at of a GPU."""
 
@@ -322,6 +339,7 @@ class Settings:
     steps: Steps = Steps()
     upload: Upload = Upload()
     models: Models = Models()
+    tap: Tap = Tap()
     gpu: Gpu = Gpu()
     store: Store = Store()
     ship: Ship = Ship()
@@ -350,6 +368,7 @@ SECTIONS: Final = {
     "steps": Steps,
     "upload": Upload,
     "models": Models,
+    "tap": Tap,
     "gpu": Gpu,
     "store": Store,
     "ship": Ship,

@@ -26,6 +26,11 @@ _SUFFIX: Final = ".baseline"
 _SAFE: Final = re.compile(r"[^A-Za-z0-9._-]")
 
 
+def file_name(workload: str) -> str:
+    """What a workload's files are called."""
+    return _SAFE.sub("_", workload)
+
+
 @dataclass(slots=True)
 class BaselineFiles:
     """Loads and keeps baselines.
@@ -48,7 +53,7 @@ class BaselineFiles:
 
     def path(self, workload: str) -> Path:
         """The file of one workload."""
-        return self.directory / f"{_SAFE.sub('_', workload)}{_SUFFIX}"
+        return self.directory / f"{file_name(workload)}{_SUFFIX}"
 
     def load(self, workload: str) -> Baseline:
         """The baseline kept, or a new one that knows nothing.

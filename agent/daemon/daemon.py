@@ -28,12 +28,12 @@ from agent.daemon.hands import Hands
 from agent.daemon.health import Health
 from agent.daemon.holdings import Holdings, weights_of
 from agent.daemon.images import mapped_before
+from agent.daemon.inputs import Inputs
 from agent.daemon.lineage import Lineage
 from agent.daemon.looks import Looks
 from agent.daemon.loop import Loop
 from agent.daemon.membership import Membership
 from agent.daemon.model_findings import Finding
-from agent.daemon.modes import Modes
 from agent.daemon.notify import notify
 from agent.daemon.phases import begins
 from agent.daemon.protecting import Protecting
@@ -126,12 +126,10 @@ class Daemon:
             self.membership, settings, Rulebook.load(*_rule_directories(settings))
         )
         self.windows = Windows(self.membership)
-        self.seen = Seen(sensor)
-        self.lineage = Lineage()
+        self.seen, self.lineage = Seen(sensor), Lineage()
         self.strangers = Strangers(Holdings(sensor), self.lineage, self.registry, self.seen)
         self.devices, self.gpu_signals = Devices(GpuCalls(sensor)), GpuSignals()
-        self.baselines = BaselineFiles(settings.paths.state)
-        self.fitter = Fitter()
+        self.baselines, self.fitter = BaselineFiles(settings.paths.state), Fitter()
         switch = PinnedSwitch.open(settings.paths.pins, sensor.schema)
         guard = Guard(frozenset({os.getpid()}))
         self.containments = Containments(settings.paths.state, switch, guard)
@@ -151,7 +149,7 @@ class Daemon:
             self.router.route,
             self.loop.post,
         )
-        self.symbols, self.modes, self.tap = Symbols(self.loop.post), Modes(sensor), Tap()
+        self.symbols, self.inputs, self.tap = Symbols(self.loop.post), Inputs(self), Tap()
         self.losses: Counter[str] = Counter()
         self.selftest = SelfTest(self.loop, self.registry, settings.window.length_s)
         self.health, self.accounts, self.status = Health(self), Accounts(self), Status(self)
@@ -257,6 +255,7 @@ class Daemon:
         self.approved.close()
         self.cuda.close()
         self.artifacts.close()
+        self.inputs.close()
         self.save()
         if self.shipper is not None:
             self.shipper.stop()
@@ -417,6 +416,7 @@ class Daemon:
             self._close(watcher, found, counts, span_ns, common)
             self.seen.forget(watcher.fresh)
             watcher.fresh.clear()
+        self.inputs.look(length_s)
         self.counters.keep()
         if not self.hands.busy:
             self.router.judged()
@@ -458,7 +458,7 @@ class Daemon:
             )
             return
         self.accounts.judged += 1
-        self.modes.follow(found.id, watcher.judge.baseline.state)
+        self.inputs.modes.follow(found.id, watcher.judge.baseline.state)
         if watcher.judge.baseline.state is not before:
             self._changed_state(watcher, before)
 

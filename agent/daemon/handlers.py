@@ -256,6 +256,7 @@ class Handlers:
         watcher = self._daemon.watchers.get(name)
         if watcher is not None:
             self._replace(watcher, Baseline(name))
+        self._daemon.inputs.forget(name)
         self._daemon.baselines.forget(name)
         return {"workload": name}
 
@@ -275,6 +276,7 @@ class Handlers:
 
     def _replace(self, watcher: Watcher, baseline: Baseline) -> None:
         watcher.replace_baseline(baseline)
+        self._daemon.inputs.forget(watcher.found.name)
         if baseline.state is BaselineState.LEARNING:
             with self._daemon.looks.look() as table:
                 self._daemon.begin_learning(watcher, table)

@@ -43,6 +43,7 @@ _KINDS: Final = {
     _EXIT: ItemKind.PROBE,
     "refused": ItemKind.PEER,
     "request": ItemKind.ENDPOINT,
+    "inputs": ItemKind.ENDPOINT,
     "gpu": ItemKind.GPU,
     f"{REFLEX}exec": ItemKind.EXEC,
     f"{REFLEX}connect": ItemKind.PEER,

@@ -99,6 +99,8 @@ class Status:
         rows["ring"] = {"events": read, "lost": losses["ring_full"]}
         requests, full = health.counted["COUNT_REQUESTS"], losses["routes_full"]
         rows["request"] = {"events": requests, "lost": full}
+        unsketched = health.counted["COUNT_UNSKETCHED"]
+        rows["sketch"] = {"events": self._daemon.inputs.requests, "lost": unsketched}
         rows["unread connection"] = {"events": health.counted["COUNT_UNREAD"]}
         rows["TLS connection"] = {"events": health.counted["COUNT_TLS"]}
         rows["sequence"] = {"events": health.calls.total(), "lost": losses["grams_full"]}
@@ -128,6 +130,7 @@ class Status:
             "summarised": watcher.summarised,
             "contained": watcher.held(),
             "reflex": self._daemon.reflexes.status(watcher),
+            "tap": self._daemon.inputs.status(found.name),
             "last_verdict": watcher.last,
             "readings": {name: round(value, 3) for name, value in watcher.readings.items()},
         }

@@ -18,6 +18,7 @@ from detectors import features, framing, resources, traffic, unasked, words
 from detectors.conformal import MIN_SCORES, Calibration
 from detectors.errors import CalibrationError, DetectorError, FeatureError, SequenceError
 from detectors.features import FEATURES
+from detectors.inputs import COUNTERS, MOST_SCORES, REFERENCE, RouteInputs
 from detectors.neighbours import Neighbours
 from detectors.ngram import MAX_WORDS, NgramModel
 from detectors.prior import MAX_WORDS as MAX_PRIOR_WORDS
@@ -346,6 +347,51 @@ class TestTrafficModel(DetectorContract[TrafficModel, Traffic]):
         for at in range(4 * MAX_ROUTES):
             model.learn(Traffic(10.0, (Route(f"GET /{at}", 9, 9, 9),)))
         assert len(model.highs) <= 2 * MAX_ROUTES + 4
+
+
+class TestRouteInputs(DetectorContract[RouteInputs, NDArray[np.int64]]):
+    error = FeatureError
+
+    def drawn(self, seed: int, first: int) -> NDArray[np.int64]:
+        counters = np.random.default_rng(seed).integers(first, first + 200, 5000)
+        return np.bincount(counters, minlength=COUNTERS).astype(np.int64)
+
+    def fresh(self) -> RouteInputs:
+        return RouteInputs()
+
+    def taught(self, samples: int = 40) -> RouteInputs:
+        inputs = RouteInputs()
+        for seed in range(max(samples, REFERENCE)):
+            inputs.counts, inputs.requests = self.usual(seed), 16
+            inputs.close(learning=True, shadow=False)
+        return inputs
+
+    def score(self, detector: RouteInputs, sample: NDArray[np.int64]) -> float | None:
+        return detector.score(sample)
+
+    def usual(self, seed: int) -> NDArray[np.int64]:
+        return self.drawn(seed, 0)
+
+    def odd(self, seed: int) -> NDArray[np.int64]:
+        return self.drawn(seed, 50)
+
+    def bad(self) -> list[NDArray[np.int64]]:
+        return [np.zeros(COUNTERS, np.int64), np.full(COUNTERS, -1)]
+
+    def arrays(self, detector: RouteInputs) -> Arrays:
+        scores = np.array(detector.scores, np.float64).reshape(-1, 2)
+        return {"usual": detector.usual, "scores": scores, "learnt": np.array([detector.learnt])}
+
+    def restored(self, arrays: Arrays) -> RouteInputs:
+        scores = [(float(bits), float(scaled)) for bits, scaled in arrays["scores"]]
+        return RouteInputs(arrays["usual"], int(arrays["learnt"][0]), scores)
+
+    def test_memory_is_bounded(self) -> None:
+        inputs = self.taught()
+        for seed in range(2 * MOST_SCORES):
+            inputs.counts, inputs.requests = self.usual(seed % 7), 16
+            inputs.close(learning=False, shadow=True)
+        assert len(inputs.scores) == MOST_SCORES
 
 
 class TestCalibration(DetectorContract[Calibration, float]):
