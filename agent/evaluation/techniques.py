@@ -2,9 +2,9 @@
 
 What is scored is a recording: the largest score of its windows in each channel. Ordinary ones are
 cut into stretches as long as the attacks are, so that neither has more chances to score high. A
-channel's score is ranked among the stretches of other ordinary recordings, and the highest rank
-is the recording's. Of each attack the prior has learnt nothing, nor of others of its technique:
-it is made anew from the rest.
+channel's score is ranked among the stretches of other ordinary recordings (of the same, where
+there is but one), and the highest rank is the recording's. Of each attack the prior has learnt
+nothing, nor of others of its technique: it is made anew from the rest.
 """
 
 from __future__ import annotations
@@ -16,9 +16,16 @@ from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
+from numpy.typing import NDArray
 
 from agent.evaluation.metrics import RESAMPLES, Floats, f1, pooled
-from agent.evaluation.recordings import Recording, RecordingSet, Seen, read_set
+from agent.evaluation.recordings import (
+    Recording,
+    RecordingSet,
+    RecordingSetError,
+    Seen,
+    read_set,
+)
 from agent.evaluation.traces import MAX_NAMED
 from detectors.assessment import Level
 from detectors.prior import MIN_RECORDINGS, AttackPrior, unexplained
@@ -57,12 +64,18 @@ class Fold:
         owners = np.array(self.owners)
         ordinary = np.array(
             [
-                _highest(self.ordinary[owners != owner], row, chosen)
-                for owner, row in zip(self.owners, self.ordinary, strict=True)
+                _highest(self.ordinary[_others(owners, at)], row, chosen)
+                for at, row in enumerate(self.ordinary)
             ]
         )
         attacks = [_highest(self.ordinary, row, chosen) for row in self.attacks]
         return ordinary, np.array(attacks)
+
+
+def _others(owners: NDArray[np.int_], at: int) -> NDArray[np.bool_]:
+    """Tell which stretches one is ranked by: other recordings' or, of a single one, its own."""
+    others: NDArray[np.bool_] = owners != owners[at]
+    return others if others.any() else np.arange(len(owners)) != at
 
 
 def _highest(reference: Floats, row: Floats, channels: Iterable[int]) -> float:
@@ -88,6 +101,8 @@ def evaluate_recordings(root: Path) -> dict[str, Any]:
     started = time.process_time()
     given = read_set(root)
     folds = _folds(given)
+    if len(folds[0].ordinary) < 2:  # noqa: PLR2004 - one, and another to rank it by
+        raise RecordingSetError(root, "its ordinary life is no longer than two of its attacks")
     recordings = [*given.normal, *given.attacks]
     calls = sum(one.calls for one in recordings)
     scored = [fold.scores(CHANNELS) for fold in folds]

@@ -30,6 +30,7 @@ from agent.drills.outside import OUTSIDE  # noqa: E402
 from agent.drills.recordings import NORMAL, Recordings  # noqa: E402
 from agent.drills.runner import Outcome, Runner  # noqa: E402
 from agent.errors import NotRunningError  # noqa: E402
+from agent.evaluation.recordings import RecordingSetError  # noqa: E402
 from agent.evaluation.techniques import evaluate_recordings  # noqa: E402
 from agent.store import Store, level_rank  # noqa: E402
 from probes.loader import remove  # noqa: E402
@@ -165,6 +166,13 @@ def judged(root: Path) -> dict[str, Any]:
     }
 
 
+def _judged(root: Path) -> dict[str, Any]:
+    try:
+        return judged(root)
+    except RecordingSetError as error:  # too few of them; what was seen live stands
+        return {"unjudged": str(error)}
+
+
 def page(results: dict[str, Any]) -> str:
     """Write everything as one page, failures included."""
     now = datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC")
@@ -191,6 +199,9 @@ def _lines(one: dict[str, Any]) -> Iterator[str]:
         yield from (f"  {odd}" for odd in drills["odd"])
         told = ", ".join(f"{count} {level}" for level, count in ordinary["verdicts"].items())
         yield f"{ordinary['seconds']:.0f} s of ordinary load with peaks: {told or 'no verdict'}"
+    if "unjudged" in one:
+        yield one["unjudged"]
+        return
     found = one["recordings"]
     rates = ", ".join(f"{name} {rate:.2f}" for name, rate in found["dr_at_far"].items())
     yield (
@@ -235,7 +246,7 @@ def main() -> None:
     for kind in asked.server or sorted(KINDS):
         try:
             found = {} if asked.again else live(kind, kept / kind, asked.seconds, drills)
-            results[kind] = found | judged(kept / kind / "recordings")
+            results[kind] = found | _judged(kept / kind / "recordings")
         except (ServerError, OSError) as error:
             results[kind] = {"failed": str(error)}
     (kept / "results.json").write_text(json.dumps(results, indent=1))

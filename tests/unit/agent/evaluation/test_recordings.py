@@ -138,3 +138,20 @@ def test_the_command_prints_figures_and_learns_a_prior(directory: Path, tmp_path
     assert learned.exit_code == 0
     assert "sequences of 3 attacks" in learned.stdout
     assert prior.stat().st_size > 0
+
+
+def test_one_ordinary_recording_is_enough_if_it_is_long(tmp_path: Path, baseline: bytes) -> None:
+    record(tmp_path / "normal" / "all.rec", baseline, *(window(at) for at in range(100, 140)))
+    shell = item("exec", "/bin/sh", at_s=301)
+    attack = (window(300), window(301, shell, extra=ATTACK), window(302))
+    record(tmp_path / "attack" / "T1059.004" / "a.rec", baseline, *attack)
+    found = evaluate_recordings(tmp_path)
+    assert found["recordings"] == {"normal": 1, "attack": 1}
+    assert found["auc"] > 0.9
+
+
+def test_ordinary_life_that_is_too_short_is_said(tmp_path: Path, baseline: bytes) -> None:
+    record(tmp_path / "normal" / "all.rec", baseline, *(window(at) for at in range(100, 103)))
+    record(tmp_path / "attack" / "T1041" / "a.rec", baseline, *(window(at) for at in range(3)))
+    with pytest.raises(RecordingSetError, match="ordinary life is no longer"):
+        evaluate_recordings(tmp_path)
