@@ -6,7 +6,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -67,8 +67,12 @@ def leave(server: Server, apart: str) -> int:
 
 
 def holds(pid: int) -> bool:
-    """Whether it has the device open."""
-    return any(fd.readlink() == DEVICE for fd in Path(f"/proc/{pid}/fd").iterdir())
+    """Whether it has the device open; what is closed between the look and the question is not."""
+    for fd in Path(f"/proc/{pid}/fd").iterdir():
+        with suppress(FileNotFoundError):
+            if fd.readlink() == DEVICE:
+                return True
+    return False
 
 
 @contextmanager
