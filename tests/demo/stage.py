@@ -84,11 +84,15 @@ class Stage:
         return [p for p in psutil.process_iter(["cmdline"]) if p.info["cmdline"] == command]
 
     def end_intruders(self) -> int:
-        """End what the attack started; returns how many processes that were."""
+        """End what the attack started; returns how many processes that were.
+
+        With what those started: bash, run over a connection, reads its user's own start file.
+        """
         ended = 0
         for intruder in self.intruders():
             with suppress(psutil.NoSuchProcess):
-                intruder.kill()
+                for each in (*intruder.children(recursive=True), intruder):
+                    each.kill()
                 ended += 1
         return ended
 
