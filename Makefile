@@ -24,7 +24,7 @@ LLVM_STRIP ?= llvm-strip
 BPFTOOL := $(firstword $(wildcard /usr/sbin/bpftool) bpftool)
 # A hook's parameters are the kernel's choice: not all are used.
 BPF_CFLAGS := -g -O2 -Wall -Wextra -Wno-unused-parameter -Werror -target bpf -D__TARGET_ARCH_x86 -I probes
-# The part that needs atomic exchange; for all of them a newer CPU makes larger programs to verify.
+# The part that needs atomic exchange. The others stay as every kernel of the matrix has verified them.
 build/bpf/grams.o: BPF_CPU := -mcpu=v3
 # By itself: loaded only where a workload uses a GPU.
 BPF_CUDA := probes/cuda.bpf.o

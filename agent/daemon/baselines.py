@@ -31,6 +31,23 @@ def file_name(workload: str) -> str:
     return _SAFE.sub("_", workload)
 
 
+def replace_file(path: Path, content: bytes) -> None:
+    """Write what root alone may read, the old or the new one whole whatever happens meanwhile.
+
+    Raises:
+        OSError: It could not be written; the old one stands.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    fresh = path.with_name(f"{path.name}.new")
+    fresh.unlink(missing_ok=True)  # of a writer that was killed
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL
+    with os.fdopen(os.open(fresh, flags, 0o600), "wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+    fresh.replace(path)
+
+
 @dataclass(slots=True)
 class BaselineFiles:
     """Loads and keeps baselines.
@@ -94,14 +111,8 @@ class BaselineFiles:
 
     def save(self, baseline: Baseline) -> None:
         """Replace the file at once; survives a power cut with the old or the new one whole."""
-        self.directory.mkdir(parents=True, exist_ok=True, mode=0o700)
         path = self.path(baseline.workload)
-        fresh = path.with_name(f"{path.name}.new")
-        with fresh.open("wb") as file:
-            file.write(self.sealed(baseline))
-            file.flush()
-            os.fsync(file.fileno())
-        fresh.replace(path)
+        replace_file(path, self.sealed(baseline))
         self._saved_s[baseline.workload] = time.monotonic()
         seen = path.stat()
         self.kept[path] = (seen.st_ino, seen.st_size, seen.st_mtime_ns)

@@ -7,7 +7,6 @@ file at once, and so does what a person has forgotten or learned anew.
 
 from __future__ import annotations
 
-import os
 import secrets
 import time
 from collections.abc import Callable
@@ -17,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from agent.daemon.baselines import file_name
+from agent.daemon.baselines import file_name, replace_file
 from agent.daemon.modes import Modes, Tap
 from agent.errors import AgentError
 from agent.log import log
@@ -220,17 +219,8 @@ class Inputs:
     def _save(self, name: str, one: Tapped) -> None:
         one.saved_s = time.monotonic()
         path = self._path(name)
-        fresh = path.with_name(f"{path.name}.new")
         try:
-            self._directory.mkdir(parents=True, exist_ok=True, mode=0o700)
-            fresh.unlink(missing_ok=True)
-            with os.fdopen(
-                os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb"
-            ) as file:
-                file.write(seal(one.to_bytes(), self._files.signer))
-                file.flush()
-                os.fsync(file.fileno())
-            fresh.replace(path)
+            replace_file(path, seal(one.to_bytes(), self._files.signer))
         except OSError as error:
             log.once("tap.not_kept", workload=name, path=path, why=error)
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from agent.confined import SEE
+from agent.confined import SEE, confined
 from agent.operator.runner import Worker
 from agent.stacks import worker
 from agent.stacks.modules import Modules, frame
@@ -56,7 +57,8 @@ class Symbols:
     """
 
     def __init__(self, post: Callable[[Callable[[], None]], None]) -> None:
-        """Start nothing yet."""
+        """Start no worker yet; find out how meanwhile, which the loop could not wait for."""
+        threading.Thread(target=confined, args=(SEE,), daemon=True).start()
         self._post = post
         self._worker: Worker | None = None
         self._asked: dict[int, Trace] = {}
