@@ -48,7 +48,7 @@ setup: ## packages, .venv, bpffs and tracefs (root; quick when all is there)
 demo-setup: setup ## the demo model server's own environment
 	@packaging/setup.sh demo
 
-bench-setup: demo-setup ## two more model servers for the benchmark: Triton and TorchServe
+bench-setup: demo-setup ## three more model servers: Triton, llama.cpp and TorchServe
 	@packaging/setup.sh bench
 
 vm-setup: setup

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 
 from detectors.assessment import Level
 from detectors.generalise import generalise, own_process
-from detectors.window import Item, ItemKind
+from detectors.window import TEMPORARY, Item, ItemKind
 
 if TYPE_CHECKING:
     from detectors.repertoire import Repertoire
@@ -84,10 +84,11 @@ def _executable(item: Item, known: Repertoire, written: Verdict) -> Verdict:
 def _loss(item: Item, path: str, known: Repertoire, written: Verdict) -> Verdict:
     """Judge the end of a file under its name: removal, another name, a cut."""
     is_log, own = bool(LOG_FILE.search(path)), known.knows_used(item, ItemKind.WRITE)
+    temporary = TEMPORARY in item.marks or bool(_TEMPORARY.search(path))
     if item.marks & {"removed", "truncated-to"} and is_log:
         if own:
             return Level.MEDIUM, "its own log, with what stood in it", ("T1070.004",)
-        if written[0] > Level.INFO and not _TEMPORARY.search(path):
+        if written[0] > Level.INFO and not temporary:
             return Level.HIGH, "a log, with what stood in it", ("T1070.002", "T1070.004")
     if MODEL_FILE.search(path) and not own:
         if known.knows_folder(generalise(item, sensitive=False), (ItemKind.WRITE,)):
@@ -95,12 +96,12 @@ def _loss(item: Item, path: str, known: Repertoire, written: Verdict) -> Verdict
                 written, (Level.LOW, "a model file is gone from its place", ("T1485",)),
                 key=lambda verdict: verdict[0],
             )  # fmt: skip
-        if known.knows_used(item, ItemKind.FILE) or not _TEMPORARY.search(path):
+        if known.knows_used(item, ItemKind.FILE) or not temporary:
             return (
                 Level.HIGH,
                 "a model file is gone from a place it only read",
                 ("T1485", "AML.T0029", "AML.T0018.000"),
             )
-    if _TEMPORARY.search(path):
+    if temporary:
         return Level.INFO, "a temporary file is gone", ()
     return written

@@ -23,7 +23,7 @@ from detectors.traffic import REASONS, TECHNIQUES
 from detectors.unexplained import GRAVE, LEVELS
 from detectors.unexplained import REASONS as UNEXPLAINED
 from detectors.unexplained import TECHNIQUES as UNEXPLAINED_TECHNIQUES
-from detectors.window import KNOWN_HOST, NAME_SERVICE, Item, ItemKind, is_stranger
+from detectors.window import KNOWN_HOST, NAME_SERVICE, TEMPORARY, Item, ItemKind, is_stranger
 
 _READ: Final = (ItemKind.FILE, ItemKind.LIBRARY, ItemKind.MODEL)
 _TEMPORARY: Final = re.compile(
@@ -164,13 +164,17 @@ def _file(item: Item, known: Repertoire) -> Verdict:  # noqa: PLR0911 - one retu
         or known.knows_folder(path, _READ)
     ):
         return Level.INFO, "a new file beside files it reads", ()
-    if _SYSTEM.search(path) or _CODE.search(path) or _TEMPORARY.search(path):
+    if _SYSTEM.search(path) or _CODE.search(path) or _is_temporary(item, path):
         return Level.INFO, "a file of the system or of installed code", ()
     if "listed" in item.marks:
         return _directory(item, key, known)
     if known.knows_neighbour(key, _READ) or known.knows_folder(path, (ItemKind.WRITE,)):
         return Level.LOW, "a file in a directory beside those it reads", ()
     return Level.MEDIUM, "a file in a place it never read from", ("T1005", "T1083", "AML.T0037")
+
+
+def _is_temporary(item: Item, path: str) -> bool:
+    return TEMPORARY in item.marks or _TEMPORARY.search(path) is not None
 
 
 def _segment(item: Item) -> Verdict:
@@ -237,7 +241,7 @@ def _write(item: Item, known: Repertoire) -> Verdict:  # noqa: PLR0911 - one ret
         return Level.HIGH, "a change to a model file that it never wrote", _CHANGED
     if read:
         return Level.MEDIUM, "a change to a file that it only read before", _CHANGED
-    if _TEMPORARY.search(path):
+    if _is_temporary(item, path):
         return Level.LOW, "a temporary file", ()
     if path.startswith("/etc/"):
         return Level.HIGH, "a change to the host's settings", ("T1565.001",)
@@ -303,7 +307,7 @@ def _peer(item: Item, known: Repertoire) -> Verdict:  # noqa: PLR0911 - one retu
     if protocol == "unix":
         if _QUIET_SOCKETS.search(item.item):
             return Level.INFO, "a socket of the system's log or name service", ()
-        if _TEMPORARY.search(item.item.removeprefix("unix ")):
+        if _is_temporary(item, item.item.removeprefix("unix ")):
             return Level.LOW, "a socket in a temporary directory", ("T1559",)
         return Level.MEDIUM, "a local socket it never used", ("T1559",)
     local = protocol == "udp" and f"{address}:{port}" in _RESOLVERS

@@ -57,6 +57,9 @@ KNOWN_HOST: Final = "known-host"
 NAME_SERVICE: Final = "name-service"
 """Mark of a peer that is a name server of the host, by the host's own configuration."""
 
+TEMPORARY: Final = "temporary"
+"""Mark of a file where its process was told at its start to put temporary ones."""
+
 _STRANGER: Final = "stranger "
 
 
@@ -88,9 +91,9 @@ class Item:
             ``truncated``, ``foreign``, ``mprotect``, ``wildcard``, ``given``, ``other-user``,
             ``listed``, ``made`` (written, and made by the workload itself before), ``mapped``,
             ``shared``, ``starting``, ``stranger``, ``watched``, ``written``, ``known-host``,
-            ``name-service``; of a refused peer
-            the error; of a change of name or attribute one of `detectors.changes.CHANGES`; of a
-            model file that is not as approved one of `detectors.rules.models`.
+            ``name-service``, ``temporary``; of a refused peer the error; of a change of
+            name or attribute one of `detectors.changes.CHANGES`; of a model file that is not as
+            approved one of `detectors.rules.models`.
         count: How often in this window.
         other: The other name of a rename or a link; the new mode, owner or length; how a model
             file differs from what was approved.

@@ -3,7 +3,7 @@
 #
 #   setup.sh base    compiler, bpftool, bcc, .venv from locks/dev.txt, bpffs and tracefs
 #   setup.sh demo    the model server's own environment, .cache/demo-venv
-#   setup.sh bench   two more model servers, for the benchmark: Triton and TorchServe (Java), 2 GB
+#   setup.sh bench   three more model servers: Triton, llama.cpp and TorchServe (Java), 2 GB
 #   setup.sh vm      qemu and mmdebstrap
 #
 # Each step looks before it acts, so a second run only looks.
@@ -85,6 +85,7 @@ base() {
 bench() {
 	local torchserve=.cache/torchserve-venv
 	environment .cache/triton-venv packaging/locks/triton.txt
+	environment .cache/llamacpp-venv packaging/locks/llamacpp.txt
 	packages openjdk-17-jre-headless
 	environment "$torchserve" packaging/locks/torchserve.txt
 	"$torchserve/bin/python" -c 'import torch' 2>/dev/null && return 0

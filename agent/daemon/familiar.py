@@ -1,10 +1,12 @@
-"""Peers that say little: the host's name service, and hosts that serving software is known to call.
+"""Peers and places that say little: name service, known telemetry, a process's temporary files.
 
 A published wheel may ask for its maker's telemetry minutes after start, or an engine every ten.
 Who owns such a name is no attacker, and the name service of the host answers whoever asks: what was
-asked is told, who was asked says nothing.
+asked is told, who was asked says nothing. And many a server is given a directory for temporary
+files that is not /tmp.
 """
 
+from collections import OrderedDict
 from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import replace
@@ -12,17 +14,57 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Final
 
+from collectors.procfs import ReadCounts, read
 from detectors.generalise import split_endpoint
 from detectors.questions import PREFIX, is_question
-from detectors.window import KNOWN_HOST, NAME_SERVICE, Item, ItemKind
+from detectors.window import KNOWN_HOST, NAME_SERVICE, TEMPORARY, Item, ItemKind
 
 _CONFIGURED: Final = Path("/etc/resolv.conf")
 _PORT: Final = 53
 _PROTOCOLS: Final = ("udp", "tcp")
+_PATHS: Final = frozenset({ItemKind.FILE, ItemKind.WRITE})
+_UNIX: Final = "unix "
+
+_VARIABLES: Final = (b"TMPDIR", b"TEMP", b"TMP")  # in Python's order; C's tmpfile asks the first
+_ENVIRONMENT_LIMIT: Final = 256 << 10
+_PROCESSES: Final = 4096
+
+
+class TemporaryPlaces:
+    """Where each process puts its temporary files, by the environment it was started with.
+
+    Read once for each program that a process runs, when it first does something new: what it
+    writes over its own environment later changes nothing.
+    """
+
+    def __init__(self, proc: Path = Path("/proc")) -> None:
+        """Read nothing yet."""
+        self._proc = proc
+        self._known: OrderedDict[tuple[int, str], str] = OrderedDict()
+
+    def holds(self, path: str, pid: int, exe: str) -> bool:
+        """Whether a path, as process `pid` sees it, lies below its directory."""
+        process = (pid, exe)
+        place = self._known.get(process)
+        if place is None:
+            place = self._known[process] = self._read(pid)
+            if len(self._known) > _PROCESSES:
+                self._known.popitem(last=False)
+        return bool(place) and path.startswith(place)
+
+    def _read(self, pid: int) -> str:
+        """Return the directory with a slash at its end; empty where none, or one too broad."""
+        # A process that is gone has none: what it did is judged by the path alone.
+        found = read(f"{self._proc}/{pid}/environ", _ENVIRONMENT_LIMIT, ReadCounts()) or b""
+        set_to = dict(variable.partition(b"=")[::2] for variable in found.split(b"\0"))
+        values = (set_to[name] for name in _VARIABLES if name in set_to)
+        place = next(values, b"").decode("utf-8", "surrogateescape").rstrip("/")
+        # One step below the root is where a host's or an image's own things lie, too.
+        return f"{place}/" if place.startswith("/") and place.count("/") > 1 else ""
 
 
 class Familiar:
-    """Marks such peers.
+    """Marks such peers and files.
 
     Args:
         hosts: Globs of names, of every engine: a server often runs one inside another.
@@ -33,11 +75,15 @@ class Familiar:
         """Read nothing yet."""
         self._hosts = frozenset(hosts)
         self._configured = configured
+        self._places = TemporaryPlaces()
         self._changed_ns = -1
         self._addresses: frozenset[str] = frozenset()
 
     def mark(self, item: Item) -> Item:
-        """Return it with what is known of its peer."""
+        """Return it with what is known of its peer, or of where it lies."""
+        if item.kind in _PATHS or (item.kind is ItemKind.PEER and item.item.startswith(_UNIX)):
+            own = self._places.holds(item.item.removeprefix(_UNIX), item.pid, item.exe)
+            return replace(item, marks=item.marks | {TEMPORARY}) if own else item
         if item.kind is not ItemKind.PEER:
             return item
         if is_question(item.item):

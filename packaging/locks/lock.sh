@@ -21,6 +21,6 @@ for name in runtime central; do
 	cp packaging/locks/dev.txt "packaging/locks/$name.txt"
 	compile "${extra[@]}" --output-file "packaging/locks/$name.txt" pyproject.toml
 done
-for name in demo triton torchserve; do
+for name in demo triton torchserve llamacpp; do
 	compile --output-file "packaging/locks/$name.txt" "$@" "packaging/locks/$name.in"
 done

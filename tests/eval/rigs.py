@@ -31,6 +31,7 @@ ROOT: Final = HERE.parent.parent
 HOOKED: Final = Path(__file__).with_name("hooked.py")
 MODEL: Final = "digits-1.onnx"
 READY_S: Final = 60.0
+LLAMACPP_PYTHON: Final = CACHE / "llamacpp-venv" / "bin" / "python"
 TRITON_PYTHON: Final = CACHE / "triton-venv" / "bin" / "python"
 
 TORCHSERVE: Final = "torchserve"
@@ -50,14 +51,22 @@ def _triton(directory: Path, port: int) -> list[str]:
     return [str(script), "--port", str(port), "--directory", str(directory)]
 
 
+def _llamacpp(directory: Path, port: int) -> list[str]:
+    model = directory / "noise.gguf"
+    subprocess.run([LLAMACPP_PYTHON, HERE / "llamacpp" / "model.py", model], check=True)
+    script = HERE / "llamacpp" / "server.py"
+    return [str(script), "--port", str(port), "--model", str(model)]
+
+
 KINDS: Final[dict[str, tuple[Path, Dialect]]] = {
+    "llamacpp": (LLAMACPP_PYTHON, DIALECTS["llamacpp"]),
     "onnx": (ONNX_PYTHON, DIALECTS["digits"]),
     "pytriton": (TRITON_PYTHON, DIALECTS["triton"]),
     TORCHSERVE: (TORCHSERVE_PYTHON, DIALECTS["torchserve"]),
 }
 """Whose Python, and how each is asked."""
 
-LINES: Final[dict[str, Line]] = {"onnx": _onnx, "pytriton": _triton}
+LINES: Final[dict[str, Line]] = {"llamacpp": _llamacpp, "onnx": _onnx, "pytriton": _triton}
 """Those that are one Python program."""
 
 
@@ -121,7 +130,7 @@ class ServerRig(Rig):
     def _await(self) -> None:
         give_up = time.monotonic() + READY_S
         while True:
-            with suppress(ServerError):
+            with suppress(OSError):
                 self.predict()
                 return
             if self._server.poll() is not None or time.monotonic() > give_up:
@@ -130,8 +139,11 @@ class ServerRig(Rig):
             time.sleep(0.2)
 
     def predict(self) -> object:
-        """Ask for a digit."""
-        return post(self.served, self._dialect.path, self._dialect.body(self._pixels))
+        """Ask for a digit; OSError where none is answered, which the load counts and outlives."""
+        try:
+            return post(self.served, self._dialect.path, self._dialect.body(self._pixels))
+        except ServerError as error:
+            raise OSError(str(error)) from error
 
 
 class TorchServeRig(ServerRig):

@@ -1,4 +1,4 @@
-"""How each server is asked about a digit, and where its answer holds the digit."""
+"""How each server is asked about a digit, and where its answer holds it (llama.cpp's is noise)."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -28,10 +28,17 @@ def _tensor(pixels: Sequence[float]) -> Mapping[str, object]:
     }
 
 
+def _completion(pixels: Sequence[float]) -> Mapping[str, object]:
+    """A prompt as long as the digit is dark, so that no two cost the same."""
+    prompt = " ".join(str(int(pixel)) for pixel in pixels if pixel)
+    return {"prompt": prompt, "n_predict": 4, "cache_prompt": False}
+
+
 DIALECTS = {
     "digits": Dialect("/predict", _pixels, lambda answer: answer.get("digit")),
     "triton": Dialect(
         "/v2/models/digits/infer", _tensor, lambda answer: answer["outputs"][0]["data"][0]
     ),
+    "llamacpp": Dialect("/completion", _completion, lambda answer: answer["content"]),
     "torchserve": Dialect("/predictions/digits", _pixels, lambda answer: answer.get("digit")),
 }

@@ -1,5 +1,9 @@
 """Peers that say little are marked as such, and weighed so."""
 
+import os
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,7 +14,7 @@ from collectors.engines.rulebook import Rulebook
 from detectors import ordinary
 from detectors.assessment import Level
 from detectors.repertoire import Repertoire
-from detectors.window import KNOWN_HOST, NAME_SERVICE, Item, ItemKind
+from detectors.window import KNOWN_HOST, NAME_SERVICE, TEMPORARY, Item, ItemKind
 
 HOSTS = ("stats.example.org", "*.models.example.org")
 
@@ -78,3 +82,66 @@ def test_what_is_familiar_weighs_less(familiar: Familiar, text: str, level: Leve
 
 def test_what_the_published_onnx_runtime_asks_for_is_among_the_known() -> None:
     assert "mobile.events.data.microsoft.com" in Rulebook.load().hosts()
+
+
+@contextmanager
+def process(**environment: str) -> Iterator[int]:
+    running = subprocess.Popen(["sleep", "60"], env=environment | {"PATH": os.environ["PATH"]})
+    try:
+        while not Path(f"/proc/{running.pid}/environ").read_bytes():
+            pass  # the kernel closes our end before it has the new program's variables in place
+        yield running.pid
+    finally:
+        running.kill()
+        running.wait()
+
+
+@pytest.mark.parametrize(
+    ("variables", "path", "own"),
+    [
+        ({"TMPDIR": "/srv/scratch"}, "/srv/scratch/tmpab12cd34", True),
+        ({"TMPDIR": "/srv/scratch/"}, "/srv/scratch/a/b", True),
+        ({"TMPDIR": "/srv/scratch"}, "/srv/scratch-of-others/a", False),
+        ({"TMPDIR": "/srv/scratch"}, "unix /srv/scratch/worker.sock", True),
+        ({"TMP": "/srv/last", "TMPDIR": "/srv/scratch"}, "/srv/last/a", False),
+        ({"TMP": "/srv/last"}, "/srv/last/a", True),
+        ({"TMPDIR": "/"}, "/srv/models/a", False),
+        ({"TMPDIR": "/srv"}, "/srv/models/a", False),
+        ({"TMPDIR": "scratch"}, "/srv/scratch/a", False),
+        ({}, "/srv/scratch/a", False),
+    ],
+)
+def test_the_processes_own_directory_for_temporary_files_is_marked(
+    familiar: Familiar,
+    variables: dict[str, str],
+    path: str,
+    own: bool,  # noqa: FBT001 - a case of the table
+) -> None:
+    kind = ItemKind.PEER if path.startswith("unix ") else ItemKind.WRITE
+    with process(**variables) as pid:
+        seen = familiar.mark(Item(kind, path, "main", 1, pid))
+    assert (TEMPORARY in seen.marks) is own
+
+
+def test_what_it_is_marked_as_weighs_what_the_same_does_in_tmp() -> None:
+    for kind, path in ((ItemKind.WRITE, "/srv/scratch/x"), (ItemKind.PEER, "unix /srv/scratch/x")):
+        there = Item(kind, path, "main", 1, 42)
+        marked = replace(there, marks=frozenset({TEMPORARY}))
+        in_tmp = replace(there, item=path.replace("/srv/scratch", "/tmp"))
+        known = Repertoire()
+        assert ordinary.weight(there, known)[0] is Level.MEDIUM
+        assert ordinary.weight(marked, known) == ordinary.weight(in_tmp, known)
+
+
+def test_a_model_that_it_read_is_no_temporary_file() -> None:
+    known = Repertoire()
+    known.add(Item(ItemKind.FILE, "/srv/scratch/model.onnx", "main", 1, 42))
+    marks = frozenset({TEMPORARY})
+    written = Item(ItemKind.WRITE, "/srv/scratch/model.onnx", "main", 2, 42, marks=marks)
+    assert ordinary.weight(written, known)[0] is Level.HIGH
+
+
+def test_a_process_that_is_gone_has_no_directory(familiar: Familiar) -> None:
+    with process(TMPDIR="/srv/scratch") as pid:
+        pass
+    assert not familiar.mark(Item(ItemKind.WRITE, "/srv/scratch/x", "main", 1, pid)).marks
