@@ -58,6 +58,7 @@ def to_bytes(baseline: Baseline) -> bytes:
     if baseline.unasked is not None:
         arrays["unasked/idle"] = baseline.unasked.idle
         arrays["unasked/cost"] = baseline.unasked.cost
+        arrays["unasked/busy"] = baseline.unasked.busy
     return framing.pack(head, arrays)
 
 
@@ -123,7 +124,8 @@ def _baseline(head: dict[str, Any], arrays: Arrays) -> Baseline:
     if "resources/columns" in arrays:
         baseline.resources = ResourceModel(*(arrays[f"resources/{name}"] for name in _RESOURCES))
     if "unasked/idle" in arrays:
-        baseline.unasked = padded(arrays["unasked/idle"], arrays["unasked/cost"])
+        work = (arrays["unasked/idle"], arrays["unasked/cost"], arrays.get("unasked/busy"))
+        baseline.unasked = padded(*work)
     return baseline
 
 

@@ -5,6 +5,11 @@ out of the GPU is in no reply. What a byte of traffic costs, and what the server
 none, is learnt; a server that computes for long after a request, silently, has shown that while it
 was learnt, and is then not measured by this at all. Source of the idea: mining is the host
 behaviour whose load does not follow requests (MITRE ATT&CK T1496.001).
+
+A long answer that comes at its end moves no byte while it is computed, and a server whose threads
+wait for each other by spinning takes the same processor for less on a busy host. So while a request
+is under way, what one costs by the second is explained, whatever it moves. Who holds a request open
+hides behind it as much work as requests are worth, and no more.
 """
 
 from __future__ import annotations
@@ -49,6 +54,13 @@ _IDLE_SHARE: Final = 0.1
 _GENEROUS: Final = 2.0
 """Requests may cost twice the dearest ones learnt."""
 
+_UNDER_WAY: Final = ("requests_under_way",)
+_BUSY: Final = ("requests", "answer_wait_p50")
+"""By Little's law their product is how many requests are under way at a time."""
+
+_LEAST_BUSY: Final = 0.1
+"""Requests under way at a time: where fewer were, work by the second would be a guess."""
+
 Floats = NDArray[np.float64]
 
 
@@ -59,10 +71,13 @@ class UnaskedWork:
     Attributes:
         idle: Shape (len(WORK),), used at most while nobody asked; NaN where it was not learnt.
         cost: Shape (len(WORK),), per byte and second at most.
+        busy: Shape (len(WORK),), per request and second that it is under way; NaN where that was
+            not learnt.
     """
 
     idle: Floats
     cost: Floats
+    busy: Floats
 
     def score(self, row: Floats) -> float | None:
         """Return how many times what is too much was done beyond what traffic explains.
@@ -103,15 +118,20 @@ class UnaskedWork:
     def explained(self, row: Floats) -> Floats:
         """Return what the traffic of a window explains: shape (len(WORK),), their units."""
         found: Floats = self.idle + self.cost * _demand(row)
+        if (under_way := float(_of(row, _UNDER_WAY)[0])) > 0:
+            by_time = self.idle + self.busy * under_way
+            found = np.where(np.isnan(found), np.nan, np.fmax(found, by_time))
         return found
 
 
-def padded(idle: Floats, cost: Floats) -> UnaskedWork:
+def padded(idle: Floats, cost: Floats, busy: Floats | None = None) -> UnaskedWork:
     """Return what a program learnt that knew fewer kinds of work: of the others, nothing."""
-    more = (0, len(WORK) - len(idle))
-    return UnaskedWork(
-        np.pad(idle, more, constant_values=np.nan), np.pad(cost, more, constant_values=np.nan)
+    nothing = np.full(len(WORK), np.nan)
+    idle, cost, busy = (
+        np.concatenate([array, nothing[len(array) :]])
+        for array in (idle, cost, nothing if busy is None else busy)
     )
+    return UnaskedWork(idle, cost, busy)
 
 
 def fit(rows: Floats) -> UnaskedWork:
@@ -128,8 +148,9 @@ def fit(rows: Floats) -> UnaskedWork:
     """
     if rows.ndim != 2 or rows.shape[1] != len(FEATURES) or np.isinf(rows).any():  # noqa: PLR2004
         raise FeatureError(f"expected rows of {len(FEATURES)} finite values or NaN")
-    demand = _demand(rows)
-    idle, cost = np.full(len(WORK), np.nan), np.full(len(WORK), np.nan)
+    demand, at_a_time = _demand(rows), _at_a_time(rows)
+    under_way = _of(rows, _UNDER_WAY)[:, 0] > 0  # not for NaN
+    idle, cost, by_time = (np.full(len(WORK), np.nan) for _ in range(3))
     asked = demand > 0
     if len(rows) >= _MIN_ROWS and asked.mean() >= 0.5:  # noqa: PLR2004 - half of them
         typical = float(np.median(demand[asked]))
@@ -138,10 +159,18 @@ def fit(rows: Floats) -> UnaskedWork:
             read = np.isfinite(used) & np.isfinite(demand)
             busy = read & (demand >= _IDLE_SHARE * typical)
             if read.sum() >= _MIN_ROWS and busy.any():
-                quiet = used[read & (demand < _IDLE_SHARE * typical)]
+                quiet = used[read & (demand < _IDLE_SHARE * typical) & ~under_way]
                 idle[at] = float(quiet.max()) if len(quiet) else 0.0
                 cost[at] = _GENEROUS * float(np.percentile(used[busy] / demand[busy], 95))
-    return UnaskedWork(idle, cost)
+                by_time[at] = float(np.percentile(used[busy] / at_a_time[busy], 95))
+    return UnaskedWork(idle, cost, by_time)
+
+
+def _at_a_time(rows: Floats) -> Floats:
+    """Return how many requests were under way at a time, one where it was not read; shape (n,)."""
+    a_second, wait_ms = _of(rows, _BUSY).T
+    found: Floats = np.maximum(np.nan_to_num(a_second * wait_ms / 1000, nan=1.0), _LEAST_BUSY)
+    return found
 
 
 def _demand(rows: Floats) -> Floats:

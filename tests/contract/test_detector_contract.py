@@ -294,7 +294,7 @@ class TestUnaskedWork(DetectorContract[unasked.UnaskedWork, Floats]):
         return [np.zeros(3), np.full(len(FEATURES), np.inf), np.zeros((2, len(FEATURES)))]
 
     def arrays(self, detector: unasked.UnaskedWork) -> Arrays:
-        return {"idle": detector.idle, "cost": detector.cost}
+        return {"idle": detector.idle, "cost": detector.cost, "busy": detector.busy}
 
     def restored(self, arrays: Arrays) -> unasked.UnaskedWork:
         return unasked.UnaskedWork(**arrays)

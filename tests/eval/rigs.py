@@ -15,7 +15,7 @@ from typing import Final
 from agent.drills.rig import Rig
 from tests.eval.offline import DRILLED
 from tests.servers.dialects import DIALECTS, Dialect
-from tests.servers.engines import TORCHSERVE_HANDLER, Launch, torchserve
+from tests.servers.engines import TORCHSERVE_HANDLER, Launch, llamacpp, torchserve
 from tests.servers.serve import (
     CACHE,
     HERE,
@@ -52,10 +52,7 @@ def _triton(directory: Path, port: int) -> list[str]:
 
 
 def _llamacpp(directory: Path, port: int) -> list[str]:
-    model = directory / "noise.gguf"
-    subprocess.run([LLAMACPP_PYTHON, HERE / "llamacpp" / "model.py", model], check=True)
-    script = HERE / "llamacpp" / "server.py"
-    return [str(script), "--port", str(port), "--model", str(model)]
+    return llamacpp(directory, LLAMACPP_PYTHON, port).line[1:]
 
 
 KINDS: Final[dict[str, tuple[Path, Dialect]]] = {

@@ -62,19 +62,30 @@ def test_the_models_libraries_and_weaknesses_of_a_real_server_are_told(
 
 
 @pytest.mark.parametrize(
-    ("name", "engine", "under", "weaknesses"),
+    ("name", "engine", "model", "under", "weaknesses"),
     [
+        ("llamacpp", "llama-cpp", "noise.gguf", {"main": ""}, set()),
         # It gives tritonserver the token of its management calls as an argument.
         (
-            "triton", "pytriton",
+            "triton", "pytriton", "digits-1.onnx",
             {"engine": "main", "stub": "engine", "worker": "stub"},
             {"secret-in-arguments", "shared-memory"},
         ),
-        ("torchserve", "torchserve", {"worker": "frontend"}, {"no-authentication"}),
+        (
+            "torchserve", "torchserve", "digits-1.onnx",
+            {"worker": "frontend"},
+            {"no-authentication"},
+        ),
     ],
 )  # fmt: skip
-def test_a_real_server_of_another_make_is_told_with_its_tree_and_weaknesses(
-    name: str, engine: str, under: dict[str, str], weaknesses: set[str], tmp_path: Path
+def test_a_real_server_of_another_make_is_told_with_its_tree_and_weaknesses(  # noqa: PLR0913
+    name: str,
+    engine: str,
+    model: str,
+    under: dict[str, str],
+    weaknesses: set[str],
+    *,
+    tmp_path: Path,
 ) -> None:
     try:
         server = EngineServer.start(name, tmp_path / name)
@@ -97,7 +108,7 @@ def test_a_real_server_of_another_make_is_told_with_its_tree_and_weaknesses(
     assert set(under.items()) <= found
     common = {"root", "repository-writable", "unapproved-weights"}
     assert {one["finding"] for one in page["weaknesses"]} == common | weaknesses
-    assert str(tmp_path / name / "digits-1.onnx") in {one["path"] for one in page["models"]}
+    assert str(tmp_path / name / model) in {one["path"] for one in page["models"]}
     assert "triton-access-token" not in json.dumps(page["weaknesses"])
 
 

@@ -52,7 +52,7 @@ def started(name: str, directory: Path) -> Served:
         pytest.skip(f"{name} is not installed here, or does not start: {error}")
 
 
-@pytest.mark.parametrize("name", ["onnx", "triton", "torchserve"])
+@pytest.mark.parametrize("name", ["llamacpp", "onnx", "triton", "torchserve"])
 def test_a_real_server_is_asked_exactly_so_often(eyes: Eyes, name: str, tmp_path: Path) -> None:
     server, number = started(name, tmp_path / name), eyes.workload()
     try:

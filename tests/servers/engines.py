@@ -2,7 +2,8 @@
 
 Triton through PyTriton: a C++ server and Python processes that share memory with it. TorchServe:
 a Java front end and a Python worker behind a socket. Both serve the demo's model with ONNX
-Runtime, so that one load and one set of labels serve them all.
+Runtime, so that one load and one set of labels serve them all. llama.cpp's own server serves a
+llama of random weights: its work is real, its answers are noise.
 """
 
 import json
@@ -46,6 +47,14 @@ class Launch:
 def triton(directory: Path, python: Path, port: int) -> Launch:
     """Start tritonserver; everything it writes lies in the directory."""
     line = [python, HERE / "triton" / "server.py", "--port", port, "--directory", directory]
+    return Launch([str(word) for word in line], {})
+
+
+def llamacpp(directory: Path, python: Path, port: int) -> Launch:
+    """Start llama.cpp's server in a Python process, with weights made here."""
+    model = directory / "noise.gguf"
+    subprocess.run([python, HERE / "llamacpp" / "model.py", model], check=True)
+    line = [python, HERE / "llamacpp" / "server.py", "--port", port, "--model", model]
     return Launch([str(word) for word in line], {})
 
 
@@ -102,6 +111,7 @@ def torchserve(
 
 
 ENGINES: Mapping[str, Callable[[Path, Path, int], Launch]] = {
+    "llamacpp": llamacpp,
     "triton": triton,
     "torchserve": torchserve,
 }

@@ -170,8 +170,8 @@ def test_a_stranger_at_the_gpu_is_named(device: str, level: Level) -> None:
 def test_what_an_older_agent_learnt_of_two_readings_is_still_read() -> None:
     baseline = learnt().baseline
     assert baseline.unasked is not None
-    old = unasked.UnaskedWork(baseline.unasked.idle[:2], baseline.unasked.cost[:2])
-    baseline.unasked = old
+    learned = baseline.unasked
+    baseline.unasked = unasked.UnaskedWork(learned.idle[:2], learned.cost[:2], learned.busy[:2])
     restored = from_bytes(to_bytes(baseline)).unasked
     assert restored is not None
     row = features.vector({"bytes_in": 0.0, "bytes_out": 0.0, "cpu_percent": 99.0})

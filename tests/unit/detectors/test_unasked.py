@@ -39,6 +39,31 @@ def test_a_miner_that_a_busy_host_starves_is_told_by_how_many_times_too_much_it_
     assert asked(1, 2e5, 78.0) == pytest.approx(36.0 / 50)  # 42 explained: less than twice
 
 
+def test_a_long_request_explains_what_requests_cost_by_the_second() -> None:
+    served = {"bytes_in": 1e5, "cpu_percent": 60.0, "requests": 20.0, "answer_wait_p50": 25.0}
+    learnt = np.array([features.vector(served)] * 20 + [features.vector({"bytes_in": 0.0})] * 5)
+    model = unasked.fit(learnt)
+
+    def score(percent: float, under_way: float) -> float | None:
+        reading = {"bytes_in": 0.0, "cpu_percent": percent, "requests_under_way": under_way}
+        return model.score(features.vector(reading))
+
+    assert score(120.0, 1.0) == 0.0  # 60 % with one under way in half of the time
+    assert score(240.0, 2.0) == 0.0
+    assert score(120.0, 0.0) == pytest.approx(120.0 / 50)
+    assert score(220.0, 1.0) == pytest.approx(100.0 / 50)
+    older = unasked.padded(model.idle, model.cost)
+    reading = {"bytes_in": 0.0, "cpu_percent": 200.0, "requests_under_way": 1.0}
+    assert older.score(features.vector(reading)) == pytest.approx(200.0 / 50)
+
+
+def test_what_a_request_under_way_costs_is_not_what_an_idle_server_does() -> None:
+    busy = {"bytes_in": 1e5, "cpu_percent": 60.0}
+    silent = {"bytes_in": 0.0, "cpu_percent": 100.0, "requests_under_way": 1.0}
+    learnt = np.array([features.vector(one) for one in [busy, silent] * 10])
+    assert unasked.fit(learnt).score(rows((0.0, 100.0))[0]) == pytest.approx(100.0 / 50)
+
+
 def test_a_server_that_computes_long_after_a_request_is_not_measured_by_it() -> None:
     learnt = rows(*[(1e5, 90.0), (0.0, 99.0)] * 10)
     assert unasked.fit(learnt).score(rows((0.0, 99.0))[0]) == 0.0
