@@ -47,6 +47,9 @@ SWEEP_FOLDERS: Final = 8
 """Directories never read from before, within ten seconds: somebody looks around. A model or a
 package new to the server lies in one or a few."""
 
+CRASH_BURST: Final = 3
+"""Crashes within ten seconds: an exploit that is being fitted to a server kills it now and then."""
+
 MAX_RECENT: Final = 256
 
 MAX_GRAMS: Final = 8
@@ -231,8 +234,8 @@ class Judge:
         """Return the level of items together with those shortly before. Changes nothing.
 
         A high one and another kind of at least medium within ten seconds are critical; files
-        of many places are a search, and high. What outsiders do is no step of the workload, and
-        a drift of what it is asked completes none.
+        of many places are a search, and high, as is a burst of crashes. What outsiders do is no
+        step of the workload, and a drift of what it is asked completes none.
         """
         level = max((new.level for new in novel), default=Level.INFO)
         if self.baseline.state is BaselineState.LEARNING or level < Level.MEDIUM:
@@ -253,7 +256,9 @@ class Judge:
             for new in near
             if new.kind is ItemKind.FILE and new.level >= Level.MEDIUM
         }
-        return max(level, Level.HIGH) if len(folders) >= SWEEP_FOLDERS else level
+        crashes = {(new.pid, new.time_ns) for new in near if "crash" in new.marks}
+        burst = len(folders) >= SWEEP_FOLDERS or len(crashes) >= CRASH_BURST
+        return max(level, Level.HIGH) if burst else level
 
     def _scored(
         self, window: Window, novel: tuple[NovelItem, ...], state: BaselineState

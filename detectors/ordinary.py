@@ -35,6 +35,10 @@ _SYSTEM: Final = re.compile(
     r"|protocols|services|passwd|group|locale\.alias|mime\.types|ssl/|ca-certificates|machine-id|os-release"
     r"|debian_version|lsb-release|inputrc|terminfo|python3[0-9.]*/|fonts/|alternatives/|magic)"
 )
+_WEIGHTS: Final = re.compile(
+    r"\.(?:safetensors|gguf|ggml|onnx|pt|pth|ckpt|tflite|engine|plan|keras|h5|weights)$"
+    r"|/blobs/(?:sha256[-:])?[0-9a-f]{40,64}$"
+)
 _CODE: Final = re.compile(r"/(?:site|dist)-packages/|/lib/python[0-9.]+/")
 _RESOLVERS: Final = frozenset({"127.0.0.53:53", "127.0.0.54:53", "127.0.0.1:53", "::1:53"})
 _QUIET_SOCKETS: Final = re.compile(
@@ -170,6 +174,8 @@ def _file(item: Item, known: Repertoire) -> Verdict:  # noqa: PLR0911 - one retu
         return _directory(item, key, known)
     if known.knows_neighbour(key, _READ) or known.knows_folder(path, (ItemKind.WRITE,)):
         return Level.LOW, "a file in a directory beside those it reads", ()
+    if _WEIGHTS.search(path):  # another model than it serves: stolen, or put in its place
+        return Level.HIGH, "weights in a place it never read any from", _STOLEN
     return Level.MEDIUM, "a file in a place it never read from", ("T1005", "T1083", "AML.T0037")
 
 

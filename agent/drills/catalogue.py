@@ -69,7 +69,7 @@ ATTACKS: Final = (
     _attack("B4", "metadata-service", "addresses 169.254.169.254, sends nothing", "T1552.005"),
     _attack("B4", "port-sweep", "tries a closed port of twelve loopback addresses", "T1046"),
     _attack("B5", "weights-by-another", "has cat read the model", "T1005", "AML.T0035"),
-    _attack("B5", "other-weights", "reads weights it never served", "T1005", least="medium"),
+    _attack("B5", "other-weights", "reads weights it never served", "T1005"),
     _attack("B5", "archive", "has tar read the models", "T1560"),
     _attack("B6", "upload", "sends 64 MiB of zeros to a new peer", "T1041", "AML.T0025"),
     _attack("B6", "upload-learned-peer", "sends 64 MiB of zeros to a known peer", "T1567"),
@@ -96,7 +96,7 @@ ATTACKS: Final = (
     _attack("B13", "child-memory", "opens the memory of its own child", "T1055.008"),
     _attack("B14", "runtime-socket", "calls a decoy docker.sock", "T1611", "AML.T0105"),
     _attack("B14", "leave-namespace", "runs unshare in a user namespace", "T1611"),
-    _attack("B15", "crashes", "lets three helpers crash", "T1499", "AML.T0029", least="medium"),
+    _attack("B15", "crashes", "lets three helpers crash", "T1499", "AML.T0029"),
     _attack("B15", "client-sweep", "is asked 300 different things", "AML.T0024", least="medium"),
     _attack("B15", "crash-then-program", "crashes, then runs a new program", "T1499", "T1059"),
 )  # fmt: skip

@@ -228,6 +228,30 @@ def test_unlearnt_crash_lowers_the_bar_for_what_follows(judge: Judge) -> None:
     assert found.level is Level.CRITICAL
 
 
+def test_a_burst_of_crashes_is_high_and_one_of_them_is_not(judge: Judge) -> None:
+    def crash(at_s: float, pid: int) -> Item:
+        return item("probe", "crash SIGSEGV", at_s=at_s, pid=pid, marks=("crash",))
+
+    first = [judge.assess_items([crash(60 + 5 * n, 70 + n)]) for n in range(2)]
+    assert [one.level for one in first if one] == [Level.MEDIUM, Level.MEDIUM]
+    third = judge.assess_items([crash(66, 72)])
+    assert third is not None
+    assert third.level is Level.HIGH
+    assert third.novel[0].level is Level.MEDIUM  # which one by itself remains
+    slow = [judge.assess_items([crash(100 + 11 * n, 80 + n)]) for n in range(5)]
+    assert {one.level for one in slow if one} == {Level.MEDIUM}
+
+
+def test_weights_from_elsewhere_are_serious_and_those_beside_its_own_are_not(judge: Judge) -> None:
+    found = judge.assess_items([item("file", "/data/vault/weights.safetensors", at_s=60)])
+    assert found is not None
+    assert found.level is Level.HIGH
+    judge.baseline.repertoire.add(item("file", "/models/a/1/model.safetensors"))
+    for path in ("/models/a/1/model-2.safetensors", "/models/a/2/model.safetensors"):
+        beside = judge.assess_item(item("file", path, at_s=61))
+        assert beside is None or beside.level <= Level.LOW
+
+
 def test_difference_names_what_one_baseline_knows_and_the_other_does_not(judge: Judge) -> None:
     other = Baseline.from_bytes(judge.baseline.to_bytes())
     other.approve([item("exec", "/usr/bin/nvidia-smi")])
