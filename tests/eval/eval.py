@@ -1,6 +1,7 @@
 """Judges the judgement on real servers and prints one page: `make eval`.
 
 python tests/eval/eval.py [--server onnx] [--server pytriton] [--seconds 3600] [--drill NAME]…
+python tests/eval/eval.py --together [--seconds 3600] [--rate 10]   all under one agent at a time
 python tests/eval/eval.py --from DIR      the page again, of recordings that are there
 """
 
@@ -13,7 +14,8 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
@@ -28,6 +30,7 @@ from agent.drills.asking import ASKING  # noqa: E402
 from agent.drills.catalogue import DRILLS, Drill  # noqa: E402
 from agent.drills.outside import OUTSIDE  # noqa: E402
 from agent.drills.recordings import NORMAL, Recordings  # noqa: E402
+from agent.drills.rig import RATE  # noqa: E402
 from agent.drills.runner import Outcome, Runner  # noqa: E402
 from agent.errors import NotRunningError  # noqa: E402
 from agent.evaluation.recordings import RecordingSetError  # noqa: E402
@@ -111,6 +114,30 @@ def live(kind: str, at: Path, seconds: float, drills: Sequence[Drill]) -> dict[s
     }
 
 
+def together(kinds: Sequence[str], at: Path, seconds: float, rate: float) -> dict[str, Any]:
+    """Have one agent learn several servers at the same time, and let them live. No drills.
+
+    Raises:
+        ServerError: One of them did not start.
+    """
+    with daemon(at), ExitStack() as stack, ThreadPoolExecutor(len(kinds)) as pool:
+        servers = [stack.enter_context(rig(kind, at / "run", _note)) for kind in kinds]
+        for server in servers:
+            server.load.rate = rate
+        found = list(pool.map(lambda one: _lived(one, at, seconds), servers))
+    return dict(zip(kinds, found, strict=True))
+
+
+def _lived(server: ServerRig, at: Path, seconds: float) -> dict[str, Any]:
+    began = time.monotonic()
+    server.learn(LEARN_S)
+    learned_s, quiet_ns = time.monotonic() - began, time.time_ns()
+    _note(f"{server.kind} learned in {learned_s:.0f} s")
+    _ordinary(server, seconds)
+    told = _levels(at, server.name, quiet_ns)
+    return {"learned_s": learned_s, "ordinary": {"seconds": seconds, "verdicts": told}}
+
+
 def _ordinary(server: ServerRig, seconds: float) -> None:
     """Live with a peak of ten times the load, and what the server's life holds, all along."""
     until = time.monotonic() + seconds
@@ -187,9 +214,13 @@ def _lines(one: dict[str, Any]) -> Iterator[str]:
     if "failed" in one:
         yield f"not run: {one['failed']}"
         return
-    if "drills" in one:
-        drills, ordinary = one["drills"], one["ordinary"]
+    if "learned_s" in one:
         yield f"learned in {one['learned_s']:.0f} s"
+        ordinary = one["ordinary"]
+        told = ", ".join(f"{count} {level}" for level, count in ordinary["verdicts"].items())
+        yield f"{ordinary['seconds']:.0f} s of ordinary load with peaks: {told or 'no verdict'}"
+    if "drills" in one:
+        drills = one["drills"]
         seconds = "-" if drills["p95_s"] is None else f"{drills['p95_s']:.2f} s"
         yield (
             f"drills: {drills['caught']} of {drills['attacks']} as expected,"
@@ -197,10 +228,9 @@ def _lines(one: dict[str, Any]) -> Iterator[str]:
         )
         yield f"look-alikes: {drills['quiet']} of {drills['lookalikes']} quiet"
         yield from (f"  {odd}" for odd in drills["odd"])
-        told = ", ".join(f"{count} {level}" for level, count in ordinary["verdicts"].items())
-        yield f"{ordinary['seconds']:.0f} s of ordinary load with peaks: {told or 'no verdict'}"
     if "unjudged" in one:
         yield one["unjudged"]
+    if "recordings" not in one:
         return
     found = one["recordings"]
     rates = ", ".join(f"{name} {rate:.2f}" for name, rate in found["dr_at_far"].items())
@@ -235,6 +265,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--server", action="append", choices=sorted(KINDS))
     parser.add_argument("--seconds", type=float, default=3600.0, help="of ordinary load")
+    parser.add_argument("--together", action="store_true", help="at the same time, no drills")
+    parser.add_argument("--rate", type=float, default=RATE, help="requests a second, together")
     parser.add_argument("--drill", action="append", choices=sorted(DRILLS), help="only these")
     parser.add_argument("--from", dest="again", type=Path, help="where an earlier run was kept")
     parser.add_argument("--keep", type=Path, default=ROOT / "build" / "eval")
@@ -243,7 +275,11 @@ def main() -> None:
     # What the drills' own server is asked, these servers do not answer.
     drills = [DRILLS[name] for name in asked.drill or DRILLS if name not in ASKING]
     results: dict[str, Any] = {}
-    for kind in asked.server or sorted(KINDS):
+    kinds = asked.server or sorted(KINDS)
+    if asked.together:
+        results = together(kinds, kept / "together", asked.seconds, asked.rate)
+        kinds = ()
+    for kind in kinds:
         try:
             found = {} if asked.again else live(kind, kept / kind, asked.seconds, drills)
             results[kind] = found | _judged(kept / kind / "recordings")
