@@ -1,5 +1,6 @@
 """`agent status` for people."""
 
+import time
 from collections.abc import Mapping
 from typing import Any, Final
 
@@ -37,6 +38,8 @@ def status_text(status: Mapping[str, Any], *, colour: bool = False) -> str:
         lines.append(("control socket", facts(status["control"])))
     if reflexes := _reflexes(status.get("workloads", ())):
         lines.append(("reflexes", reflexes))
+    if tapped := _tapped(status.get("workloads", ())):
+        lines.append(("content tap", tapped))
     lines.append(("containments", _containments(status.get("containments", ()))))
     width = max(len(name) for name, _ in lines)
     parts.append(
@@ -140,6 +143,20 @@ def _reflexes(workloads: Any) -> str:  # noqa: ANN401  (a list of plain maps)
             counted = facts({name: count for name, count in done.items() if count})
             told.append(f"{words}: {counted}" if counted else words)
     return ", ".join(told)
+
+
+def _tapped(workloads: Any) -> str:  # noqa: ANN401  (a list of plain maps)
+    """Say of which routes inputs are compared, and how old what is kept of them is."""
+    told = []
+    for workload in workloads:
+        if tap := workload.get("tap"):
+            age = duration(max(0.0, time.time() - tap["since_unix_s"]))
+            words = f"{workload['name']} {len(tap['judged'])} of {len(tap['routes'])} routes judged"
+            words += f", salt {age} old"
+            if refused := tap["refused"]:
+                words += f", {refused} readings of further ones not kept"
+            told.append(words)
+    return "; ".join(told)
 
 
 def _containments(containments: Any) -> str:  # noqa: ANN401  (a list of plain maps)
