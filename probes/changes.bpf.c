@@ -8,6 +8,7 @@
  * the directory that it is relative to. Neither links nor `..` in it are followed here.
  */
 #include "changes.bpf.h"
+#include "compat.bpf.h"
 #include "paces.bpf.h"
 
 #define PATH_WORDS (PATH_BYTES / 8)
@@ -32,7 +33,7 @@ static __always_inline void inode_note(struct change *change, struct file *file)
 		change->path_flags |= FLAG_DIRECTORY;
 }
 
-/* Reads a name; its length, 0 where there is none, negative where it cannot be read. */
+/* Reads a name; its length, 0 where there is none or it is empty, negative where it cannot be read. */
 static __always_inline long name_read(struct change *change, __u64 text)
 {
 	long bytes;
@@ -43,7 +44,7 @@ static __always_inline long name_read(struct change *change, __u64 text)
 		bytes = bpf_probe_read_kernel_str(change->given, GIVEN_BYTES, (void *)text);
 	else
 		bytes = bpf_probe_read_user_str(change->given, GIVEN_BYTES, (void *)text);
-	return bytes > 0 ? bytes - 1 : -1;
+	return string_length(bytes);
 }
 
 /* Puts the end of a name of `length` bytes at the end of the walk. */

@@ -36,6 +36,15 @@ static __always_inline long capabilities_read(__u64 *effective, const struct cre
 	return bpf_probe_read_kernel(effective, sizeof(*effective), &cred->cap_effective);
 }
 
+/* How long a string is that bpf_probe_read_user_str() or its kin answered `bytes` for: those count
+ * its end, but of an empty one of the caller's before 6.13 ("maccess: fix
+ * strncpy_from_user_nofault() empty string handling"): 0. Negative: it could not be read.
+ */
+static __always_inline long string_length(long bytes)
+{
+	return bytes > 0 ? bytes - 1 : bytes;
+}
+
 /* Whom trace point oom:mark_victim names: a pid before 6.9 (kernel commit 72ba14deb40a), a task
  * after, at an address no pid reaches. As a raw trace point both are words.
  */

@@ -4,6 +4,7 @@
  * Called at sched_process_exec, when the environment lies in the program's own fresh
  * stack and nobody else wrote there yet. Values are not read: they may be secrets.
  */
+#include "compat.bpf.h"
 #include "record.bpf.h"
 #include "subjects.bpf.h"
 
@@ -56,15 +57,15 @@ __noinline int environment_step(void)
 
 	if (!walk || walk->at >= walk->end)
 		return 1;
-	length = bpf_probe_read_user_str(walk->text, PIECE_BYTES, (void *)walk->at);
-	if (length <= 0) {
+	length = string_length(bpf_probe_read_user_str(walk->text, PIECE_BYTES, (void *)walk->at));
+	if (length < 0) {
 		walk->found |= ENVIRONMENT_UNREAD;
 		return 1;
 	}
 	if (!walk->inside)
 		walk->found |= variable_meaning(*(__u64 *)walk->text);
-	walk->inside = length == PIECE_BYTES;
-	walk->at += walk->inside ? PIECE_BYTES - 1 : length;
+	walk->inside = length == PIECE_BYTES - 1;
+	walk->at += walk->inside ? length : length + 1;
 	return 0;
 }
 
