@@ -25,6 +25,7 @@ _MARKS: Final = {
     "CHANGE_RMDIR": "removed-directory",
     "CHANGE_MKNOD": "made-node",
     "CHANGE_TRUNCATE": "truncated-to",
+    "CHANGE_EMPTY": "emptied",
     "CHANGE_MODE": "mode",
     "CHANGE_OWNER": "owner",
     "CHANGE_XATTR": "attribute",

@@ -31,7 +31,9 @@ _MOVES: Final = frozenset({"155", "161", "272", "308"})
 _REPLACES: Final = frozenset({"renamed-from", "renamed-to", "symlinked", "removed", "mounted"})
 """Changes after which a name, and those below it, may lead elsewhere."""
 
-_FOLLOWS: Final = frozenset({"mode", "owner", "truncated-to", "attribute", "times", "mounted"})
+_FOLLOWS: Final = frozenset(
+    {"mode", "owner", "truncated-to", "emptied", "attribute", "times", "mounted"}
+)
 """Changes of what a name leads to; the others are of the name itself."""
 
 FRESH_NS: Final = 1_000_000_000

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from collectors.acts import Acts
+from collectors.asked_words import IOCTL, PRCTL, asked_words
 from collectors.changes import Changes
 from collectors.reflexes import Reflexes
 from collectors.routes import route
@@ -31,6 +32,9 @@ from probes.schema import Schema
 _ACCESS_FLAGS: Final = ("FLAG_READ", "FLAG_WRITE", "FLAG_CREATED")
 _SOCKET: Final = 41  # its number as a system call
 _MEMFD: Final = "/memfd:"
+_CHOICES: Final = {IOCTL: 1, PRCTL: 0}
+"""Calls that are told by what they are asked for: which argument says it."""
+_LOW_WORD: Final = 0xFFFFFFFF
 _NATIVE_OF_FOREIGN: Final = 0x10000
 
 
@@ -169,9 +173,11 @@ class Records:
 
     def _peer_key(self, record: np.void, side: str) -> bytes:
         """As probes/peers.bpf.c builds it: the address's words, upper half first."""
-        if not int(record["protocol"]):
-            return b""  # AF_UNIX: keyed by a kernel address that no record carries
         words = record[side].view("<u4")
+        if not int(record["protocol"]) and not words.any():
+            return (
+                b""  # AF_UNIX by a kernel address that no record carries; a given name has a hash
+            )
         return self.reader.seen_key(
             record["hdr"],
             first=(int(words[0]) << 32) | int(words[1]),
@@ -224,8 +230,13 @@ class Records:
         first = number
         if native >= 0:  # the 64-bit call that a foreign one stands for, as probes/syscalls.bpf.c
             number, first = native, native | _NATIVE_OF_FOREIGN
-        key = self.reader.seen_key(record["hdr"], first=first)
         status = (int(record["result"]), 0)
+        if number in _CHOICES:
+            choice = int(record["args"][_CHOICES[number]]) & _LOW_WORD
+            key = self.reader.seen_key(record["hdr"], first=first, second=choice)
+            item = asked_words(number, choice)
+            return self._make("syscall", item, record, key=key, status=status)
+        key = self.reader.seen_key(record["hdr"], first=first)
         return self._make("syscall", str(number), record, key=key, status=status)
 
     def _socket(self, record: np.void) -> Sighting:

@@ -18,6 +18,18 @@ def is_attempt(marks: Iterable[str]) -> bool:
     return any(mark in ATTEMPTS for mark in marks)
 
 
+def words(text: str, marks: Iterable[str]) -> str:
+    """Return what became of an attempt at a sensitive thing; empty where it is none.
+
+    Args:
+        text: Of the item: a local service that was looked for is one that let nobody in.
+        marks: Of the item.
+    """
+    if is_attempt(marks):
+        return WORDS
+    return "; nobody answered" if text.startswith("refused unix ") else ""
+
+
 def weighed(level: Level) -> Level:
     """Return what an attempt weighs where the deed would weigh `level`: one less.
 

@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 CHANGES: Final = frozenset(
     {
         "renamed-from", "renamed-to", "linked-from", "linked-to", "symlinked", "removed",
-        "made-directory", "removed-directory", "made-node", "truncated-to", "mode", "owner",
-        "attribute", "times", "mounted", "unmounted", "flags",
+        "made-directory", "removed-directory", "made-node", "truncated-to", "emptied", "mode",
+        "owner", "attribute", "times", "mounted", "unmounted", "flags",
     }
 )  # fmt: skip
 """Marks that make a write item a change of a name or an attribute; each has one of them."""
@@ -37,7 +37,7 @@ MODEL_FILE: Final = re.compile(
 LOG_FILE: Final = re.compile(r"^/var/log/|\.log(?:[.-][\w.-]+)?$|/logs?/[^/]+$")
 _TEMPORARY: Final = re.compile(r"^/(?:tmp|var/tmp|dev/shm|run|var/run|memfd:)")
 
-_LOSING: Final = frozenset({"removed", "renamed-from", "truncated-to"})
+_LOSING: Final = frozenset({"removed", "renamed-from", "truncated-to", "emptied"})
 _PLACES: Final = frozenset({"made-directory", "removed-directory", "times"})
 
 Verdict = tuple[Level, str, tuple[str, ...]]
@@ -85,7 +85,7 @@ def _loss(item: Item, path: str, known: Repertoire, written: Verdict) -> Verdict
     """Judge the end of a file under its name: removal, another name, a cut."""
     is_log, own = bool(LOG_FILE.search(path)), known.knows_used(item, ItemKind.WRITE)
     temporary = TEMPORARY in item.marks or bool(_TEMPORARY.search(path))
-    if item.marks & {"removed", "truncated-to"} and is_log:
+    if item.marks & {"removed", "truncated-to", "emptied"} and is_log:
         if own:
             return Level.MEDIUM, "its own log, with what stood in it", ("T1070.004",)
         if written[0] > Level.INFO and not temporary:

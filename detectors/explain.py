@@ -80,6 +80,7 @@ _CHANGED: Final = {
     "removed-directory": "removed the directory {0}",
     "made-node": "made the special file {0}",
     "truncated-to": "cut {0} to {1} bytes",
+    "emptied": "emptied a part of {0}",
     "mode": "changed the mode of {0} to {1}",
     "owner": "gave {0} to user {1}",
     "attribute": "changed an extended attribute of {0}",

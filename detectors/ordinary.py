@@ -48,7 +48,7 @@ _QUIET_SOCKETS: Final = re.compile(
 _QUIET_CALLS: Final = re.compile(r"^socket (?:netlink route|inet6? (?:stream mptcp|dgram icmp6?))$")
 _DOOR: Final = ("T1571", "T1205", "AML.T0072")
 
-_REPLACING: Final = frozenset({"renamed-to", "linked-to", "symlinked", "truncated-to"})
+_REPLACING: Final = frozenset({"renamed-to", "linked-to", "symlinked", "truncated-to", "emptied"})
 
 _STOLEN: Final = ("T1005", "AML.T0035", "AML.T0037")
 _CHANGED: Final = ("T1565.001", "AML.T0018.000")
@@ -300,11 +300,17 @@ def _question(item: Item) -> Verdict:
     return Level.MEDIUM, "a host name it never asked for", ("T1071.004",)
 
 
+def _refusal(item: Item, known: Repertoire) -> Verdict:
+    if _QUIET_SOCKETS.search(item.item.removeprefix(refusals.PREFIX)):
+        return Level.INFO, "a system service that libraries look for", ()
+    return refusals.judged(item, known)
+
+
 def _peer(item: Item, known: Repertoire) -> Verdict:  # noqa: PLR0911 - one return per finding
     if questions.is_question(item.item):
         return _question(item)
     if refusals.is_refusal(item.item):
-        return refusals.judged(item, known)
+        return _refusal(item, known)
     protocol, address, port = split_endpoint(item.item.removeprefix("accept "))
     if item.item.startswith("accept unix by "):
         return _local_caller(item, known)

@@ -63,11 +63,12 @@ def sensitivity(item: Item) -> Sensitivity | None:
         # A link to an installed program is how environments are made.
         found += [led_to] if led_to is not None and led_to.level is Level.CRITICAL else []
     gravest = max(found, key=lambda one: (one.invariant, one.level), default=None)
-    if gravest is not None and attempts.is_attempt(item.marks):
+    tried = attempts.words(item.item, item.marks)
+    if gravest is not None and tried:
         return replace(
             gravest,
             level=attempts.weighed(gravest.level),
-            reason=gravest.reason + attempts.WORDS,
+            reason=gravest.reason + tried,
             invariant=False,  # nobody has got anything: a server may ask for it at each start
         )
     return gravest

@@ -8,6 +8,7 @@
 #define FS_IOC_FSSETXATTR_NUMBER 0x401c5820
 #define CREAT_NUMBER 85
 #define OPENAT2_NUMBER 437
+#define FILE_SETATTR_NUMBER 469
 #define CREAT_FLAGS 01101   /* O_WRONLY, O_CREAT, O_TRUNC */
 #define WRITING_FLAGS 01103 /* the same, or O_RDWR */
 
@@ -59,6 +60,7 @@ static const volatile struct change_form forms[512][2] = {
 	[266] = {{CHANGE_SYMLINK_TARGET, 0, 1, 0}, {CHANGE_SYMLINK, 2, 3, 0}}, /* symlinkat */
 	[268] = {{CHANGE_MODE, 1, 2, 3}},                                  /* fchmodat */
 	[280] = {{CHANGE_TIMES, 1, 2, 3}},                                 /* utimensat */
+	[285] = {{CHANGE_EMPTY, 1, 0, 2}},                                 /* fallocate */
 	[316] = {{CHANGE_RENAME_FROM, 1, 2, 0}, {CHANGE_RENAME_TO, 3, 4, 0}}, /* renameat2 */
 	[429] = {{CHANGE_MOUNT, 3, 4, 0}},                                 /* move_mount */
 	[437] = {{CHANGE_REFUSED_OPEN, 1, 2, 3}},                        /* openat2, refused */
@@ -66,6 +68,7 @@ static const volatile struct change_form forms[512][2] = {
 	[452] = {{CHANGE_MODE, 1, 2, 3}},                                  /* fchmodat2 */
 	[463] = {{CHANGE_XATTR, 1, 2, 4}},                                 /* setxattrat */
 	[466] = {{CHANGE_XATTR, 1, 2, 4}},                                 /* removexattrat */
+	[469] = {{CHANGE_FLAGS, 1, 2, 3}},                                 /* file_setattr */
 };
 /* clang-format on */
 
@@ -88,7 +91,9 @@ static __always_inline __u32 detail_of(__u32 call, __u32 operation, __u64 argume
 	if (operation == CHANGE_FLAGS) {
 		bpf_probe_read_user(&flags, sizeof(flags), (void *)argument);
 		/* Its bits for "append only" and "immutable" are one lower. */
-		return request == FS_IOC_FSSETXATTR_NUMBER ? flags << 1 : flags;
+		return call == FILE_SETATTR_NUMBER || request == FS_IOC_FSSETXATTR_NUMBER
+			       ? flags << 1
+			       : flags;
 	}
 	return argument;
 }
@@ -124,6 +129,8 @@ __noinline int name_changed(__u32 call, __u64 first, __u64 second, __u64 third, 
 	if (operation == CHANGE_TIMES && !carried)
 		return 0; /* to now, as any write does */
 	detail = detail_of(call, operation, carried, second);
+	if (operation == CHANGE_EMPTY && !allocation_empties(detail))
+		return 0;
 	if (operation == CHANGE_UNLINK && (detail & REMOVE_DIRECTORY))
 		operation = CHANGE_RMDIR;
 	if (operation == CHANGE_REFUSED_OPEN && (detail & WRITING_FLAGS))

@@ -160,6 +160,7 @@ static __always_inline __u32 change_is_grave(__u32 operation)
 	case CHANGE_MKDIR:
 	case CHANGE_RMDIR:
 	case CHANGE_TRUNCATE:
+	case CHANGE_EMPTY:
 	case CHANGE_TIMES:
 	case CHANGE_REFUSED_OPEN:
 	case CHANGE_REFUSED_WRITE:
@@ -277,7 +278,8 @@ __noinline int change_tell(void)
 
 	if (!state || !change)
 		return 0;
-	if (change->names[0].operation < CHANGE_REFUSED_OPEN)
+	if (change->names[0].operation != CHANGE_REFUSED_OPEN &&
+	    change->names[0].operation != CHANGE_REFUSED_WRITE)
 		total_add(state->workload, COUNT_CHANGES, 1);
 	change->time_ns = bpf_ktime_get_ns();
 	change->grave = 0;

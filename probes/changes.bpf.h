@@ -7,7 +7,15 @@
 
 #define WORKING_DIRECTORY -100 /* AT_FDCWD, include/uapi/linux/fcntl.h */
 #define REMOVE_DIRECTORY 0x200 /* AT_REMOVEDIR */
-#define GIVEN_BYTES 4096       /* PATH_MAX */
+/* Of fallocate(2): to punch a hole, to take a range out or put one in, to write zeros. */
+#define EMPTYING_MODES (0x02 | 0x08 | 0x10 | 0x20 | 0x80)
+#define GIVEN_BYTES 4096 /* PATH_MAX */
+
+/* Whether it takes away what a file holds; else it makes room alone. */
+static __always_inline int allocation_empties(__u32 mode)
+{
+	return (mode & EMPTYING_MODES) != 0;
+}
 
 struct change_name {
 	__u64 text; /* where the name lies; 0: the descriptor itself is meant */

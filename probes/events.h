@@ -10,7 +10,7 @@
 #define INFERWARD_EVENTS_H
 
 enum limit {
-	ABI_NUMBER = 4,
+	ABI_NUMBER = 5,
 	RECORD_BYTES = 248, /* a ring slot is 256: 8 of the kernel's own header first */
 	PATH_BYTES = 144,
 	HEAD_BYTES = 128, /* PATH_SPAN of path.bpf.h fits into both */
@@ -162,6 +162,7 @@ enum change_operation {
 	CHANGE_FLAGS = 18,          /* of the inode, as chattr(1) sets them */
 	CHANGE_REFUSED_OPEN = 19,   /* changes nothing: an open that was not allowed */
 	CHANGE_REFUSED_WRITE = 20,  /* the same, of one that was to write; `detail`: open flags */
+	CHANGE_EMPTY = 21, /* a part of what it holds; `detail`: how, as fallocate(2) has it */
 };
 
 /* Which extended attribute a CHANGE_XATTR is about; its `detail`. */

@@ -13,6 +13,7 @@
 #define X32_BIT 0x40000000
 #define OLD_MMAP_I386 90 /* its arguments lie in memory */
 #define SOCKETCALL_I386 102
+#define SAME_NUMBERS 424 /* from here on, all entries have the same */
 
 /* clang-format off */
 /* By number of arch/x86/entry/syscalls/syscall_32.tbl: the 64-bit number, plus one. */
@@ -48,9 +49,12 @@ static const volatile __u16 i386_calls[512] = {
 	[363] = 51, [364] = 289, [369] = 45, [370] = 47, /* listen accept4 sendto sendmsg */
 	[371] = 46, [372] = 48, [374] = 324, [377] = 327, /* recvfrom recvmsg userfaultfd copy_file_range */
 	[378] = 328, [379] = 329, [380] = 330, [395] = 30, /* preadv2 pwritev2 pkey_mprotect shmget */
-	[397] = 31, [425] = 426, [428] = 429, [429] = 430, /* shmat io_uring_setup open_tree move_mount */
-	[430] = 431, [437] = 438, [438] = 439, [440] = 441, /* fsopen openat2 pidfd_getfd process_madvise */
-	[442] = 443, [447] = 448, /* mount_setattr memfd_secret */
+	[397] = 31, [51] = 164, [54] = 17, [74] = 171, /* shmat acct ioctl sethostname */
+	[79] = 165, [86] = 135, [103] = 104, [115] = 169, /* settimeofday uselib syslog swapoff */
+	[121] = 172, [123] = 155, [127] = 175, [131] = 180, /* setdomainname modify_ldt create_module quotactl */
+	[253] = 213, [264] = 228, [277] = 241, [287] = 250, /* lookup_dcookie clock_settime mq_open request_key */
+	[316] = 279, [324] = 286, [341] = 304, [349] = 313, /* vmsplice fallocate name_to_handle_at kcmp */
+	[404] = 228, [412] = 281, /* clock_settime64 utimensat_time64 */
 	[OLD_MMAP_I386] = 10,
 };
 
@@ -97,6 +101,8 @@ static __always_inline __u32 i386_number(struct pt_regs *native, struct pt_regs 
 	native->r9 = (__u32)regs->bp;
 	if (number > 511)
 		return 0;
+	if (number >= SAME_NUMBERS)
+		return number + 1;
 	if (number == SOCKETCALL_I386)
 		call = i386_socket_calls[regs->bx & 31];
 	if (number == SOCKETCALL_I386 && i386_unpack(native, (__u32)regs->cx))

@@ -184,6 +184,9 @@ static __noinline int bytes_completed(__u64 request, __u32 workload, __u32 opera
 	case RING_READ:
 	case RING_RECVMSG:
 	case RING_RECV:
+	case RING_RECV_ZC:
+	case RING_READ_MULTISHOT: /* its last piece; the others' completions carry no request */
+	case RING_READV_FIXED:
 		total_add(workload, COUNT_READ_BYTES, bytes);
 		class_add(workload, class, FILE_READ, bytes);
 		break;
@@ -198,11 +201,21 @@ static __noinline int bytes_completed(__u64 request, __u32 workload, __u32 opera
 	case RING_SEND:
 	case RING_SEND_ZC:
 	case RING_SENDMSG_ZC:
+	case RING_WRITEV_FIXED:
 		total_add(workload, COUNT_WRITE_BYTES, bytes);
 		class_add(workload, class, FILE_WRITTEN, bytes);
 		break;
 	}
 	return 0;
+}
+
+/* The address is the caller's still: a ring's own threads share its memory. */
+static __always_inline void ring_connected(struct io_kiocb *req, __s32 result)
+{
+	struct io_connect *asked = (void *)req;
+
+	socket_reached((__u64)BPF_CORE_READ(req, file), result, (__u64)BPF_CORE_READ(asked, addr),
+		       BPF_CORE_READ(asked, addr_len));
 }
 
 SEC("tp_btf/io_uring_complete")
@@ -240,7 +253,7 @@ int BPF_PROG(on_ring_complete, void *ring, void *request)
 			socket_accepted(result, RING_CALL + RING_ACCEPT);
 		break;
 	case RING_CONNECT:
-		socket_reached((__u64)BPF_CORE_READ(req, file), result);
+		ring_connected(req, result);
 		break;
 	case RING_BIND:
 		if (!result)

@@ -51,11 +51,18 @@ static __noinline void attribute(struct change *change, __u64 request, __u32 ope
 {
 	struct io_ftrunc *ftruncate = (void *)request;
 	struct io_xattr *xattr = (void *)request;
+	struct io_sync *allocate = (void *)request;
 	struct io_kiocb *req = (void *)request;
 	/* A slot of the ring is in no table of the process: unread, and counted so. */
 	__s32 fd = BPF_CORE_READ(req, flags) & REQ_FIXED_FILE_BIT ? -1 : BPF_CORE_READ(req, cqe.fd);
 	__u64 name[3] = {};
 
+	if (operation == RING_FALLOCATE) {
+		change->detail = BPF_CORE_READ(allocate, mode);
+		if (allocation_empties(change->detail))
+			change_name_set(&change->names[0], CHANGE_EMPTY, fd, 0);
+		return;
+	}
 	if (operation == RING_FTRUNCATE) {
 		if (bpf_core_field_exists(ftruncate->len))
 			change->detail = BPF_CORE_READ(ftruncate, len);
@@ -77,7 +84,7 @@ __noinline int ring_changed(__u64 request, __u32 operation)
 
 	if (!change)
 		return 0;
-	change->names[1].operation = 0;
+	change->names[0].operation = change->names[1].operation = 0;
 	change->call = RING_CALL + operation;
 	change->flags = FLAG_RING;
 	change->detail = 0;
@@ -98,6 +105,7 @@ __noinline int ring_changed(__u64 request, __u32 operation)
 	case RING_FSETXATTR:
 	case RING_SETXATTR:
 	case RING_FTRUNCATE:
+	case RING_FALLOCATE:
 		if (!bpf_core_type_exists(struct io_xattr))
 			return 0;
 		attribute(change, request, operation);
@@ -105,7 +113,7 @@ __noinline int ring_changed(__u64 request, __u32 operation)
 	default:
 		return 0;
 	}
-	return change_tell();
+	return change->names[0].operation ? change_tell() : 0;
 }
 
 char LICENSE[] SEC("license") = "Dual MIT/GPL";

@@ -58,7 +58,8 @@ static __always_inline void endpoint_reached(struct task_state *state, struct so
 		endpoint_submit(&peer, state->workload, state->role, EVENT_PEER);
 }
 
-__noinline int socket_reached(__u64 file_address, __s32 result)
+/* `name`: as the caller gave it, of `length` bytes. */
+__noinline int socket_reached(__u64 file_address, __s32 result, __u64 name, __u32 length)
 {
 	struct task_state *state = task_watched(bpf_get_current_task_btf());
 	struct sock *sk;
@@ -71,15 +72,15 @@ __noinline int socket_reached(__u64 file_address, __s32 result)
 	if (!sk)
 		return 0;
 	if (sock_family(sk) == AF_UNIX_FAMILY)
-		unix_reached((__u64)sk, result);
+		unix_reached((__u64)sk, result, name, length);
 	else if (sock_family(sk) == AF_INET_FAMILY || sock_family(sk) == AF_INET6_FAMILY)
 		endpoint_reached(state, sk, result);
 	return 0;
 }
 
-__noinline int socket_connected(__u32 fd, __s32 result)
+__noinline int socket_connected(__u32 fd, __s32 result, __u64 name, __u32 length)
 {
-	return socket_reached((__u64)file_of(bpf_get_current_task_btf(), fd), result);
+	return socket_reached((__u64)file_of(bpf_get_current_task_btf(), fd), result, name, length);
 }
 
 /* listen(2) worked. TCP's tracepoint told it already unless nothing was bound before. */

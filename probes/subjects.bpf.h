@@ -10,18 +10,20 @@
 struct socket_state;
 
 extern int file_opened(__u32 fd, __u32 call);
-extern int socket_connected(__u32 fd, __s32 result);
-extern int socket_reached(__u64 file_address, __s32 result);
+extern int socket_connected(__u32 fd, __s32 result, __u64 name, __u32 length);
+extern int socket_reached(__u64 file_address, __s32 result, __u64 name, __u32 length);
 extern int socket_listens(__u64 file_address);
 extern int socket_bound(__u64 file_address);
 extern int descriptor_opened(__u32 fd, __u32 listening);
 extern int socket_made(__u32 family, __u32 flagged_type, __u32 protocol, __s32 result);
 extern int connect_failed(__s32 error);
-extern int unix_reached(__u64 sk_address, __s32 result);
+extern int unix_reached(__u64 sk_address, __s32 result, __u64 name, __u32 length);
 extern int unix_offered(__u64 sk_address, __u32 direction);
 extern int unix_accepted(__u64 sk_address);
-extern int unix_sent(__u64 address, __u32 length);
-extern int unix_message_sent(__u64 message_address);
+extern int unix_sent(__u64 address, __u32 length, __s32 result);
+extern int unix_message_sent(__u64 message_address, __s32 result);
+extern int messages_moved(__u64 vector, __u32 count, __u32 direction);
+extern int requests_submitted(__u64 addresses, __u32 count);
 extern int socket_accepted(__u32 fd, __u32 call);
 extern int request_packet(struct __sk_buff *skb, struct socket_state *socket, __u32 way);
 extern int names_asked(struct __sk_buff *skb, __u32 transport, __u32 protocol);

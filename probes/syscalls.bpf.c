@@ -22,12 +22,33 @@
 #define UNSHARE_NUMBER 272
 #define EXECVE_NUMBER 59
 #define EXECVEAT_NUMBER 322
+#define OPEN_BY_HANDLE_NUMBER 304
+#define PKEY_MPROTECT_NUMBER 329
 #define EPERM_ERROR 1
 #define EACCES_ERROR 13
 #define EROFS_ERROR 30
 #define NATIVE_OF_FOREIGN 0x10000 /* beside a number: of a foreign call, which does the same */
 #define FS_IOC_SETFLAGS_NUMBER 0x40086602
+#define FS_IOC32_SETFLAGS_NUMBER 0x40046602
 #define FS_IOC_FSSETXATTR_NUMBER 0x401c5820
+
+/* What ioctl(2) is asked that changes the host's network, or types on a terminal for its user. */
+#define TIOCSTI_REQUEST 0x5412
+#define SIOCADDRT_REQUEST 0x890b
+#define SIOCDELRT_REQUEST 0x890c
+#define SIOCSIFFLAGS_REQUEST 0x8914
+#define SIOCSIFADDR_REQUEST 0x8916
+#define SIOCSIFHWADDR_REQUEST 0x8924
+#define SIOCDARP_REQUEST 0x8953
+#define SIOCSARP_REQUEST 0x8955
+
+/* What prctl(2) is asked that changes what a process is taken for, or what others may do to it. */
+#define SET_DUMPABLE_OPTION 4
+#define SET_KEEPCAPS_OPTION 8
+#define SET_SECUREBITS_OPTION 28
+#define SET_MM_OPTION 35
+#define CAP_AMBIENT_OPTION 47
+#define SET_PTRACER_OPTION 0x59616d61
 
 static __always_inline __u32 call_number(struct task_struct *task, struct pt_regs *regs)
 {
@@ -51,11 +72,24 @@ static __always_inline int call_opens(struct task_struct *task, struct pt_regs *
 	       !(task->thread_info.status & TS_COMPAT_BIT);
 }
 
+/* Of calls that do many things: which. */
+static __always_inline __u64 call_choice(struct pt_regs *regs, __u32 number)
+{
+	switch (call_class[number & 511]) {
+	case CALL_IOCTL:
+		return (__u32)BPF_CORE_READ(regs, si);
+	case CALL_PRCTL:
+		return (__u32)BPF_CORE_READ(regs, di);
+	}
+	return 0;
+}
+
 static __noinline void call_sensitive(struct task_struct *task, struct task_state *state,
 				      struct pt_regs *regs, long ret, __u32 number)
 {
 	struct seen_key key = {
 		.first = number,
+		.second = call_choice(regs, number),
 		.workload = state->workload,
 		.role = state->role,
 		.kind = EVENT_SYSCALL,
@@ -128,6 +162,36 @@ static __always_inline void bytes_moved(__u32 workload, __u32 class, __u32 fd, l
 	}
 }
 
+static __always_inline int request_matters(__u32 request)
+{
+	switch (request) {
+	case TIOCSTI_REQUEST:
+	case SIOCADDRT_REQUEST:
+	case SIOCDELRT_REQUEST:
+	case SIOCSIFFLAGS_REQUEST:
+	case SIOCSIFADDR_REQUEST:
+	case SIOCSIFHWADDR_REQUEST:
+	case SIOCDARP_REQUEST:
+	case SIOCSARP_REQUEST:
+		return 1;
+	}
+	return 0;
+}
+
+static __always_inline int option_matters(__u32 option)
+{
+	switch (option) {
+	case SET_DUMPABLE_OPTION:
+	case SET_KEEPCAPS_OPTION:
+	case SET_SECUREBITS_OPTION:
+	case SET_MM_OPTION:
+	case CAP_AMBIENT_OPTION:
+	case SET_PTRACER_OPTION:
+		return 1;
+	}
+	return 0;
+}
+
 /* Who asked may not; what is merely absent is asked for all the time. */
 static __always_inline int not_allowed(long ret)
 {
@@ -157,17 +221,25 @@ static __always_inline void call_dispatch(struct task_struct *task, struct task_
 		break;
 	case CALL_SEND:
 		bytes_moved(state->workload, class, regs->di, ret);
-		if (ret >= 0 && regs->r8)
-			unix_sent(regs->r8, regs->r9);
+		if (regs->r8)
+			unix_sent(regs->r8, regs->r9, ret);
 		break;
 	case CALL_SENDMSG:
 		bytes_moved(state->workload, class, regs->di, ret);
-		if (ret >= 0)
-			unix_message_sent(regs->si);
+		unix_message_sent(regs->si, ret);
 		break;
-	case CALL_SENDMMSG: /* returns messages, not bytes */
+	case CALL_SENDMMSG: /* returns messages, not bytes; an error is its first message's */
+		if (ret < 0)
+			unix_message_sent(regs->si, ret);
+		/* fall through */
+	case CALL_RECVMMSG:
 		if (ret > 0)
-			unix_message_sent(regs->si);
+			messages_moved(regs->si, ret,
+				       class == CALL_SENDMMSG ? FILE_WRITTEN : FILE_READ);
+		break;
+	case CALL_SUBMIT:
+		if (ret > 0)
+			requests_submitted(regs->dx, ret);
 		break;
 	case CALL_SOCKET:
 		socket_made(regs->di, regs->si, regs->dx, ret);
@@ -178,13 +250,15 @@ static __always_inline void call_dispatch(struct task_struct *task, struct task_
 			descriptor_opened(regs->di, class == CALL_LISTEN);
 		break;
 	case CALL_OPEN:
+		if (number == OPEN_BY_HANDLE_NUMBER) /* past every directory's rights */
+			call_sensitive(task, state, regs, ret, number);
 		if (ret >= 0)
 			file_opened(ret, number);
 		else if (not_allowed(ret))
 			name_changed(number, regs->di, regs->si, regs->dx, regs->r10);
 		break;
 	case CALL_CONNECT:
-		socket_connected(regs->di, ret);
+		socket_connected(regs->di, ret, regs->si, regs->dx);
 		stack_connecting();
 		break;
 	case CALL_ACCEPT:
@@ -198,6 +272,8 @@ static __always_inline void call_dispatch(struct task_struct *task, struct task_
 			memory_mapped(ret, regs->si, regs->dx, regs->r10, regs->r8);
 		break;
 	case CALL_MPROTECT:
+		if (number == PKEY_MPROTECT_NUMBER)
+			call_sensitive(task, state, regs, ret, number);
 		if (!ret && (regs->dx & executable_bits(task)))
 			memory_protected(regs->di, regs->dx, number);
 		break;
@@ -229,11 +305,19 @@ static __always_inline void call_dispatch(struct task_struct *task, struct task_
 		if (!ret)
 			name_changed(number, regs->di, regs->si, regs->dx, regs->r10);
 		break;
+	case CALL_PRCTL:
+		if (option_matters(regs->di))
+			call_sensitive(task, state, regs, ret, number);
+		break;
 	case CALL_IOCTL:
 		gpu_called(state->workload, regs->di);
-		if (regs->si != FS_IOC_SETFLAGS_NUMBER && regs->si != FS_IOC_FSSETXATTR_NUMBER)
+		if (request_matters(regs->si))
+			call_sensitive(task, state, regs, ret, number);
+		if (regs->si != FS_IOC_SETFLAGS_NUMBER && regs->si != FS_IOC32_SETFLAGS_NUMBER &&
+		    regs->si != FS_IOC_FSSETXATTR_NUMBER)
 			break;
 		/* fall through */
+	case CALL_FALLOCATE:
 	case CALL_CHANGE:
 		if (!ret)
 			name_changed(number, regs->di, regs->si, regs->dx, regs->r10);
@@ -254,6 +338,8 @@ static __always_inline int foreign_named(__u32 number)
 	case CALL_LIST:
 	case CALL_MMAP:
 	case CALL_MPROTECT:
+	case CALL_IOCTL: /* of these two by what they are asked for */
+	case CALL_PRCTL:
 		return 0;
 	}
 	return 1;

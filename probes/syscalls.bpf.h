@@ -19,6 +19,8 @@ enum call_class {
 	CALL_SEND,
 	CALL_SENDMSG,
 	CALL_SENDMMSG,
+	CALL_RECVMMSG,
+	CALL_SUBMIT,
 	CALL_SOCKET,
 	CALL_BIND,
 	CALL_LISTEN,
@@ -31,7 +33,9 @@ enum call_class {
 	CALL_MEMFD,  /* sensitive, and names what it makes */
 	CALL_CHANGE, /* of a name or an attribute of a file: probes/changes.bpf.c */
 	CALL_MOUNT,  /* both */
+	CALL_FALLOCATE,
 	CALL_IOCTL,
+	CALL_PRCTL,
 };
 
 /* clang-format off */
@@ -48,13 +52,15 @@ static const volatile __u8 call_class[512] = {
 	[2] = CALL_OPEN, [85] = CALL_OPEN, [257] = CALL_OPEN,     /* open creat openat */
 	[304] = CALL_OPEN, [437] = CALL_OPEN,                     /* open_by_handle_at openat2 */
 	[29] = CALL_SHARED, [30] = CALL_SHARED,                   /* shmget shmat */
-	[307] = CALL_SENDMMSG,                                    /* sendmmsg */
+	[307] = CALL_SENDMMSG, [299] = CALL_RECVMMSG,             /* sendmmsg recvmmsg */
+	[209] = CALL_SUBMIT,                                      /* io_submit */
 	[41] = CALL_SOCKET, [42] = CALL_CONNECT,
 	[49] = CALL_BIND, [50] = CALL_LISTEN,
 	[43] = CALL_ACCEPT, [288] = CALL_ACCEPT,                  /* accept accept4 */
 	[9] = CALL_MMAP,
 	[10] = CALL_MPROTECT, [329] = CALL_MPROTECT,              /* mprotect pkey_mprotect */
-	[16] = CALL_IOCTL,
+	[16] = CALL_IOCTL, [157] = CALL_PRCTL,
+	[285] = CALL_FALLOCATE,
 	[76] = CALL_CHANGE, [77] = CALL_CHANGE,                   /* truncate ftruncate */
 	[82] = CALL_CHANGE, [83] = CALL_CHANGE, [84] = CALL_CHANGE, /* rename mkdir rmdir */
 	[86] = CALL_CHANGE, [87] = CALL_CHANGE, [88] = CALL_CHANGE, /* link unlink symlink */
@@ -71,7 +77,7 @@ static const volatile __u8 call_class[512] = {
 	[266] = CALL_CHANGE, [268] = CALL_CHANGE,                 /* symlinkat fchmodat */
 	[280] = CALL_CHANGE, [316] = CALL_CHANGE,                 /* utimensat renameat2 */
 	[452] = CALL_CHANGE, [463] = CALL_CHANGE,                 /* fchmodat2 setxattrat */
-	[466] = CALL_CHANGE,                                      /* removexattrat */
+	[466] = CALL_CHANGE, [469] = CALL_CHANGE,                 /* removexattrat file_setattr */
 	[101] = CALL_SENSITIVE, [105] = CALL_RIGHTS,           /* ptrace setuid */
 	[106] = CALL_RIGHTS, [113] = CALL_RIGHTS,           /* setgid setreuid */
 	[114] = CALL_RIGHTS, [116] = CALL_SENSITIVE,           /* setregid setgroups */
@@ -93,7 +99,20 @@ static const volatile __u8 call_class[512] = {
 	[428] = CALL_SENSITIVE, [429] = CALL_MOUNT,               /* open_tree move_mount */
 	[430] = CALL_SENSITIVE, [438] = CALL_SENSITIVE,           /* fsopen pidfd_getfd */
 	[440] = CALL_SENSITIVE, [442] = CALL_MOUNT,           /* process_madvise mount_setattr */
-	[447] = CALL_SENSITIVE,                                   /* memfd_secret */
+	[447] = CALL_SENSITIVE, [103] = CALL_SENSITIVE,           /* memfd_secret syslog */
+	[134] = CALL_SENSITIVE, [135] = CALL_SENSITIVE,           /* uselib personality */
+	[154] = CALL_SENSITIVE, [163] = CALL_SENSITIVE,           /* modify_ldt acct */
+	[164] = CALL_SENSITIVE, [168] = CALL_SENSITIVE,           /* settimeofday swapoff */
+	[170] = CALL_SENSITIVE, [171] = CALL_SENSITIVE,           /* sethostname setdomainname */
+	[174] = CALL_SENSITIVE, [179] = CALL_SENSITIVE,           /* create_module quotactl */
+	[212] = CALL_SENSITIVE, [227] = CALL_SENSITIVE,           /* lookup_dcookie clock_settime */
+	[240] = CALL_SENSITIVE, [249] = CALL_SENSITIVE,           /* mq_open request_key */
+	[278] = CALL_SENSITIVE, [303] = CALL_SENSITIVE,           /* vmsplice name_to_handle_at */
+	[312] = CALL_SENSITIVE, [322] = CALL_SENSITIVE,           /* kcmp execveat */
+	[427] = CALL_SENSITIVE, [431] = CALL_SENSITIVE,           /* io_uring_register fsconfig */
+	[432] = CALL_SENSITIVE, [433] = CALL_SENSITIVE,           /* fsmount fspick */
+	[443] = CALL_SENSITIVE, [460] = CALL_SENSITIVE,           /* quotactl_fd lsm_set_self_attr */
+	[467] = CALL_SENSITIVE,                                   /* open_tree_attr */
 };
 /* clang-format on */
 

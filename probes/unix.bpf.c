@@ -1,12 +1,23 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR MIT */
-/* Local sockets: one EVENT_PEER per name a role connects or sends to, one EVENT_LISTEN per name
- * it offers, one EVENT_CALLER per program and user whose connection it accepts.
+/* Local sockets: one EVENT_PEER per name a role connects or sends to, one EVENT_REFUSED per name
+ * where nobody answered, one EVENT_LISTEN per name it offers, one EVENT_CALLER per program and
+ * user whose connection it accepts.
  *
  * No cgroup hook knows AF_UNIX on the kernels we support: called from sockets.bpf.c and, for
- * datagrams, from sys_exit. Names are the kernel's own, but for a datagram's: what the
- * kernel found by it is gone when the call returns, so that name is the caller's (FLAG_GIVEN).
+ * datagrams, from sys_exit. Names are the kernel's own, but for a datagram's and a refused one:
+ * what the kernel found by it is gone when the call returns, so that name is the caller's
+ * (FLAG_GIVEN).
  */
 #include "sockets.bpf.h"
+
+#define EPERM_ERROR 1
+#define ENOENT_ERROR 2
+#define EAGAIN_ERROR 11
+#define EACCES_ERROR 13
+#define ENOTDIR_ERROR 20
+#define ELOOP_ERROR 40
+#define EPROTOTYPE_ERROR 91
+#define ECONNREFUSED_ERROR 111
 
 #define SUN_PATH_OFFSET 2
 #define UNIX_PATH_MASK 127 /* what follows the path in a record leaves room for it */
@@ -57,7 +68,99 @@ static __always_inline int unix_submit(struct unix_address *address, enum event_
 	return 0;
 }
 
-__noinline int unix_reached(__u64 sk_address, __s32 result)
+/* The hash lies where IP has an address, and is the key's as that one is. */
+static __always_inline void name_hash(struct seen_key *key, const char *name)
+{
+	for (int i = 0; i < NAME_BUFFER / 8; i++)
+		key->first = key->first * 31 + ((__u64 *)name)[i];
+	key->generation = AF_UNIX_FAMILY << 16;
+}
+
+static __always_inline __u32 name_read(char *name, __u64 address, __u32 length)
+{
+	__u32 bytes = length - SUN_PATH_OFFSET;
+
+	if (length <= SUN_PATH_OFFSET || length > SUN_PATH_OFFSET + UNIX_PATH_BYTES)
+		return 0;
+	if (bpf_probe_read_user_str(name, UNIX_PATH_BYTES, (void *)(address + SUN_PATH_OFFSET)) < 0)
+		return 0;
+	if (name[0])
+		return bytes;
+	barrier_var(bytes);
+	bytes &= UNIX_PATH_MASK;
+	if (bytes > UNIX_PATH_BYTES)
+		return 0;
+	return bpf_probe_read_user(name, bytes, (void *)(address + SUN_PATH_OFFSET)) ? 0 : bytes;
+}
+
+/* A name as the caller gave it, and what came of it. */
+static __noinline int name_submit(__u64 address, __u32 length, __u32 direction, __s32 result)
+{
+	struct task_struct *task = bpf_get_current_task_btf();
+	struct task_state *state = task_watched(task);
+	struct seen_key key = {.kind = result < 0 ? EVENT_REFUSED : EVENT_PEER,
+			       .access = direction};
+	char name[NAME_BUFFER] = {};
+	struct peer_event *event;
+	__u32 bytes;
+
+	if (!state)
+		return 0;
+	bytes = name_read(name, address, length);
+	if (!bytes) {
+		loss_count(state->workload, LOSS_READ_FAULT);
+		return 0;
+	}
+	key.workload = state->workload;
+	key.role = state->role;
+	name_hash(&key, name);
+	if (!seen_first(&key))
+		return 0;
+	event = record_reserve(state->workload);
+	if (!event)
+		return 0;
+	record_header(&event->hdr, key.kind, task, state->workload, state->role);
+	event->hdr.flags = FLAG_GIVEN;
+	event->family = AF_UNIX_FAMILY;
+	event->direction = direction;
+	event->result = result < 0 ? result : 0;
+	event->path_bytes = bytes;
+	((__u32 *)event->remote)[0] = key.first >> 32;
+	((__u32 *)event->remote)[1] = key.first;
+	__builtin_memcpy(event->path, name, sizeof(event->path));
+	record_submit(&event->hdr, 1);
+	return 0;
+}
+
+/* Whether nobody, or nobody who lets it in, is where the name says. */
+static __always_inline int is_refusal(__u32 workload, __s32 error, __u32 direction)
+{
+	switch (error) {
+	case EPERM_ERROR: /* also a guard's denial, which is told as what it is */
+		return containment_level(workload) < CONTAIN_NETWORK;
+	case ENOENT_ERROR:
+	case EACCES_ERROR:
+	case ENOTDIR_ERROR:
+	case ELOOP_ERROR:
+	case EPROTOTYPE_ERROR:
+	case ECONNREFUSED_ERROR:
+		return 1;
+	case EAGAIN_ERROR: /* its queue is full; of datagrams, that is no news */
+		return direction == PEER_CONNECT;
+	}
+	return 0;
+}
+
+static __always_inline int name_refused(struct task_state *state, __u64 name, __u32 length,
+					__u32 direction, __s32 result)
+{
+	if (!is_refusal(state->workload, -result, direction))
+		return 0;
+	total_add(state->workload, COUNT_REFUSED, 1);
+	return name_submit(name, length, direction, result);
+}
+
+__noinline int unix_reached(__u64 sk_address, __s32 result, __u64 name, __u32 length)
 {
 	struct task_state *state = task_watched(bpf_get_current_task_btf());
 	struct unix_sock *own = (struct unix_sock *)sk_address;
@@ -67,8 +170,10 @@ __noinline int unix_reached(__u64 sk_address, __s32 result)
 	if (!state)
 		return 0;
 	total_add(state->workload, COUNT_CONNECTS, 1);
+	if (result < 0)
+		return name_refused(state, name, length, PEER_CONNECT, result);
 	if (!peer)
-		return 0; /* refused: nobody was reached */
+		return 0; /* a datagram socket that was let go again */
 	address = BPF_CORE_READ(peer, addr);
 	if (!address)
 		return 0; /* a nameless peer, such as one end of a socketpair */
@@ -131,63 +236,23 @@ __noinline int unix_accepted(__u64 sk_address)
 	return 0;
 }
 
-static __always_inline __u32 name_read(char *name, __u64 address, __u32 length)
+/* A datagram was sent to an address, or was not; which family's, the address says. */
+__noinline int unix_sent(__u64 address, __u32 length, __s32 result)
 {
-	__u32 bytes = length - SUN_PATH_OFFSET;
-
-	if (length <= SUN_PATH_OFFSET || length > SUN_PATH_OFFSET + UNIX_PATH_BYTES)
-		return 0;
-	if (bpf_probe_read_user_str(name, UNIX_PATH_BYTES, (void *)(address + SUN_PATH_OFFSET)) < 0)
-		return 0;
-	if (name[0])
-		return bytes;
-	barrier_var(bytes);
-	bytes &= UNIX_PATH_MASK;
-	if (bytes > UNIX_PATH_BYTES)
-		return 0;
-	return bpf_probe_read_user(name, bytes, (void *)(address + SUN_PATH_OFFSET)) ? 0 : bytes;
-}
-
-/* A datagram was sent to an address; which family's, the address says. */
-__noinline int unix_sent(__u64 address, __u32 length)
-{
-	struct task_struct *task = bpf_get_current_task_btf();
-	struct task_state *state = task_watched(task);
-	struct seen_key key = {.kind = EVENT_PEER, .access = PEER_DATAGRAM};
-	char name[NAME_BUFFER] = {};
-	struct peer_event *event;
+	struct task_state *state = task_watched(bpf_get_current_task_btf());
 	__u16 family = 0;
-	__u32 bytes;
 
-	if (!state || bpf_probe_read_user(&family, sizeof(family), (void *)address) ||
-	    family != AF_UNIX_FAMILY)
+	if (!state || bpf_probe_read_user(&family, sizeof(family), (void *)address))
 		return 0;
-	bytes = name_read(name, address, length);
-	if (!bytes) {
-		loss_count(state->workload, LOSS_READ_FAULT);
-		return 0;
-	}
-	key.workload = state->workload;
-	key.role = state->role;
-	for (int i = 0; i < NAME_BUFFER / 8; i++)
-		key.first = key.first * 31 + ((__u64 *)name)[i];
-	if (!seen_first(&key))
-		return 0;
-	event = record_reserve(state->workload);
-	if (!event)
-		return 0;
-	record_header(&event->hdr, EVENT_PEER, task, state->workload, state->role);
-	event->hdr.flags = FLAG_GIVEN;
-	event->family = AF_UNIX_FAMILY;
-	event->direction = PEER_DATAGRAM;
-	event->path_bytes = bytes;
-	__builtin_memcpy(event->path, name, sizeof(event->path));
-	record_submit(&event->hdr, 1);
-	return 0;
+	if (family != AF_UNIX_FAMILY) /* of TCP, a connect that carries data (Fast Open) */
+		return result < 0 ? connect_failed(-result) : 0;
+	if (result < 0)
+		return name_refused(state, address, length, PEER_DATAGRAM, result);
+	return name_submit(address, length, PEER_DATAGRAM, 0);
 }
 
-/* sendmsg(2), or the first of sendmmsg(2). */
-__noinline int unix_message_sent(__u64 message_address)
+/* sendmsg(2), or one of sendmmsg(2). */
+__noinline int unix_message_sent(__u64 message_address, __s32 result)
 {
 	struct user_msghdr message;
 
@@ -195,7 +260,7 @@ __noinline int unix_message_sent(__u64 message_address)
 		return 0; /* the call itself could not read it either */
 	if (!message.msg_name)
 		return 0;
-	return unix_sent((__u64)message.msg_name, message.msg_namelen);
+	return unix_sent((__u64)message.msg_name, message.msg_namelen, result);
 }
 
 char LICENSE[] SEC("license") = "Dual MIT/GPL";

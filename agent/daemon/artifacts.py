@@ -34,6 +34,7 @@ _CHANGES: Final[dict[str, Access]] = {
     "renamed-to": "rename-to",
     "removed": "remove",
     "truncated-to": "truncate",
+    "emptied": "truncate",
     "linked-to": "link",
     "symlinked": "link",
 }

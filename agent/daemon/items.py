@@ -84,6 +84,8 @@ def _words(sighting: Sighting) -> str:
     match sighting.kind:
         case "syscall" if sighting.item.isdecimal():
             return _call(int(sighting.item), sighting.marks)
+        case "syscall" if "foreign" in sighting.marks:
+            return f"foreign {sighting.item}"
         case "exit":
             return sighting.item.partition(" from ")[0]  # who sent it is no part of what happened
         case "name":

@@ -31,7 +31,7 @@ RULES: Final = (
         "namespace",
         SYSCALL,
         calls(
-            "mount umount2 move_mount open_tree fsopen fsmount fsconfig "
+            "mount umount2 move_mount open_tree open_tree_attr fsopen fsmount fsconfig fspick "
             "mount_setattr pivot_root chroot setns unshare open_by_handle_at "
             "name_to_handle_at"
         ),
@@ -44,7 +44,8 @@ RULES: Final = (
         "rights-asked-for",
         SYSCALL,
         calls(
-            "setuid setgid setreuid setregid setresuid setresgid setfsuid setfsgid setgroups capset"
+            "setuid setgid setreuid setregid setresuid setresgid setfsuid setfsgid setgroups "
+            "capset prctl.(?:set-keepcaps|set-securebits|ambient-capabilities)"
         ),
         Level.MEDIUM,
         "asking to be another user, or for other rights",
@@ -54,7 +55,7 @@ RULES: Final = (
         "privileges",
         SYSCALL,
         calls(
-            "keyctl add_key request_key sethostname "
+            "keyctl add_key request_key sethostname lsm_set_self_attr "
             "setdomainname settimeofday clock_settime personality"
         ),
         Level.HIGH,
@@ -62,10 +63,34 @@ RULES: Final = (
         ("T1548", "T1134"),
     ),
     Rule(
+        "disguise",
+        SYSCALL,
+        calls("prctl.set-mm"),
+        Level.HIGH,
+        "changing what the kernel says about its program and arguments",
+        ("T1036", "T1055"),
+    ),
+    Rule(
+        "opens-itself",
+        SYSCALL,
+        calls("prctl.set-ptracer"),
+        Level.MEDIUM,
+        "letting another process reach into it",
+        ("T1055.008",),
+    ),
+    Rule(
+        "types",
+        SYSCALL,
+        calls("ioctl.type-on-terminal"),
+        Level.HIGH,
+        "typing on a terminal for whoever sits there",
+        ("T1674", "T1059"),
+    ),
+    Rule(
         "exploit-helper",
         SYSCALL,
         calls(
-            "userfaultfd perf_event_open vmsplice add_key fanotify_init quotactl "
+            "userfaultfd perf_event_open vmsplice add_key fanotify_init quotactl quotactl_fd "
             "lookup_dcookie modify_ldt uselib vm86 vm86old pkey_mprotect"
         ),
         Level.HIGH,

@@ -55,10 +55,11 @@ RULES: Final = (
         SYSCALL,
         (
             r"^socket (?:alg|rds|tipc|key|smc|family-\d+)(?: |$)|"
-            r"^socket netlink (?:netfilter|xfrm|audit|crypto|selinux)$"
+            r"^socket netlink (?:netfilter|xfrm|audit|crypto|selinux)$|"
+            r"^(?:foreign )?ioctl (?:add|delete|set)-(?:route|interface|hardware|arp)"
         ),
         Level.HIGH,
-        "a socket that changes the host's network or serves exploits, and seldom a server",
+        "what changes the host's network or serves exploits, and seldom a server",
         ("T1562.004", "T1068"),
     ),
     Rule(

@@ -29,6 +29,7 @@ RINGS: Final = HERE / "build" / "rings"
 ACTS: Final = HERE / "build" / "acts"
 FOREIGN: Final = HERE / "build" / "foreign"
 CHANGES: Final = HERE / "build" / "changes"
+WAYS: Final = HERE / "build" / "ways"
 LIBRARY: Final = HERE / "build" / "libdeed.so"
 _WORD: Final = 511  # of one call in a 7-gram's word
 
@@ -100,6 +101,7 @@ def build_all() -> None:
     build(RINGS)
     build(ACTS)
     build(CHANGES)
+    build(WAYS)
     build_library()
     assemble(FOREIGN)
 
@@ -264,6 +266,12 @@ class Eyes:
     def changes(self, *words: str | Path | int) -> Iterator[Gated]:
         """The same, of names and attributes that are changed."""
         with self._started([CHANGES, *map(str, words)], 0) as gated:
+            yield gated
+
+    @contextmanager
+    def ways(self, *words: str | Path | int) -> Iterator[Gated]:
+        """The same, of one thing by each entry that the kernel has for it."""
+        with self._started([WAYS, *map(str, words)], 0) as gated:
             yield gated
 
     @contextmanager

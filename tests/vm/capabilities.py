@@ -44,6 +44,7 @@ _NAMED: Final = (
         ("probes_names", "probes_peers", "probes_refused", "probes_sockets", "probes_traffic"), 300,
     ),
     Capability("io_uring", "each operation of a ring", ("probes_ring",), 180),
+    Capability("entries", "each act by each entry of the kernel", ("probes_ways",), 300),
     Capability("containment", "cut, frozen, let go", ("probes_containment", "response"), 300),
     Capability(
         "response", "journal, crashes, refusals",

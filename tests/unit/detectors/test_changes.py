@@ -49,7 +49,7 @@ def test_a_change_of_a_sensitive_file_weighs_what_its_write_does(path: str, mark
     assert level(change(path, mark)) >= level(item("write", path)) >= Level.CRITICAL
 
 
-@pytest.mark.parametrize("mark", ["removed", "renamed-from", "truncated-to"])
+@pytest.mark.parametrize("mark", ["removed", "renamed-from", "truncated-to", "emptied"])
 def test_a_model_file_that_goes_from_where_it_was_only_read_is_grave(mark: str) -> None:
     assert level(change(MODEL, mark)) == Level.HIGH
 
@@ -206,6 +206,7 @@ def test_where_a_runtime_keeps_a_container_is_no_place_of_the_host(host_path: st
         (change("/b", "removed"), "removed /b"),
         (change("/b", "symlinked", other="c"), "made /b a link to c"),
         (change("/b", "truncated-to", other="0"), "cut /b to 0 bytes"),
+        (change("/b", "emptied"), "emptied a part of /b"),
     ],
 )
 def test_a_change_is_told_in_plain_words(one: Item, words: str) -> None:

@@ -65,6 +65,12 @@ ATTACKS = [
     ("syscall", "setns", Level.CRITICAL),
     ("syscall", "foreign ptrace", Level.CRITICAL),
     ("syscall", "setuid", Level.MEDIUM),
+    ("syscall", "prctl set-mm", Level.HIGH),
+    ("syscall", "foreign prctl set-ptracer", Level.MEDIUM),
+    ("syscall", "prctl ambient-capabilities", Level.MEDIUM),
+    ("syscall", "ioctl type-on-terminal", Level.HIGH),
+    ("syscall", "ioctl add-route", Level.HIGH),
+    ("syscall", "fspick", Level.CRITICAL),
     ("syscall", "kill SIGKILL -> /usr/sbin/sshd", Level.HIGH),
     ("capability", "namespace mount,pid", Level.CRITICAL),
 ]
@@ -156,6 +162,23 @@ def test_metadata_that_does_not_answer_is_critical_unless_it_is_known(
     found = novelty.assess(refused, known)
     assert found is not None
     assert (found.level, found.sensitive) == (Level.INFO, False)
+
+
+@pytest.mark.parametrize(
+    ("service", "level"),
+    [
+        ("/run/docker.sock", Level.HIGH),
+        ("/run/dbus/system_bus_socket", Level.MEDIUM),
+        ("/run/odd.sock", Level.LOW),
+        ("/var/run/nscd/socket", Level.INFO),
+    ],
+)
+def test_a_local_service_that_is_not_there_weighs_as_an_attempt(
+    known: Repertoire, service: str, level: Level
+) -> None:
+    found = novelty.assess(item("peer", f"refused unix {service}", marks=("enoent",)), known)
+    assert found is not None
+    assert found.level is level
 
 
 def test_a_door_to_every_network_weighs_more_than_one_to_the_host_itself(

@@ -227,8 +227,8 @@ def test_eval_wants_directories_that_exist(agent: Run, tmp_path: Path) -> None:
 
 
 def test_version_is_one_line_with_the_probe_interface(agent: Run) -> None:
-    assert agent("version", "--json").json["abi"] == 4
-    assert agent("version").out.startswith("inferward 0.1.0 (probe ABI 4")
+    assert agent("version", "--json").json["abi"] == 5
+    assert agent("version").out.startswith("inferward 0.1.0 (probe ABI 5")
 
 
 def test_a_fault_is_one_sentence_and_a_log_line(

@@ -62,7 +62,10 @@ def test_a_call_nobody_knows_keeps_its_number(see: See) -> None:
     assert item.item == "syscall_510"
 
 
-@pytest.mark.parametrize(("number", "name"), [("510", "foreign"), ("101", "foreign ptrace")])
+@pytest.mark.parametrize(
+    ("number", "name"),
+    [("510", "foreign"), ("101", "foreign ptrace"), ("prctl set-mm", "foreign prctl set-mm")],
+)
 def test_calls_by_another_entry_are_foreign(see: See, number: str, name: str) -> None:
     sighting = see("syscall", number, pid=NOBODY, marks=frozenset({"foreign"}))
     item = item_of(sighting, "main", Lineage())
