@@ -25,6 +25,7 @@
 #define PTRACE_NUMBER 101
 #define PROCESS_VM_READV_NUMBER 310
 #define PROCESS_VM_WRITEV_NUMBER 311
+#define SENDMMSG_NUMBER 307
 #define BPF_NUMBER 321
 #define PKEY_MPROTECT_NUMBER 329
 #define PIDFD_GETFD_NUMBER 438
@@ -69,13 +70,17 @@ static __always_inline int is_own_number(struct task_struct *task, __u32 number)
 	return (__u32)upid.nr == number;
 }
 
-/* A message's name, as sendto(2) or sendmsg(2) was given one. */
+/* A message's name, as sendto(2) or sendmsg(2) was given one. Of many messages any may have one:
+ * all are taken for named.
+ */
 static __always_inline int message_named(struct pt_regs *regs, __u32 number)
 {
 	__u64 name = 0;
 
 	if (number == SENDTO_NUMBER)
 		return BPF_CORE_READ(regs, r8) != 0;
+	if (number == SENDMMSG_NUMBER)
+		return 1;
 	bpf_probe_read_user(&name, sizeof(name), (void *)BPF_CORE_READ(regs, si));
 	return name != 0;
 }

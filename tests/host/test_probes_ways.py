@@ -12,6 +12,7 @@ import pytest
 from detectors.rules import RULES
 from detectors.rules.rule import SYSCALL
 from probes import syscalls
+from tests.host.actors import stopped, wait_for
 from tests.host.eyes import Eyes, Seen
 
 BYTES: Final = 1009
@@ -194,6 +195,34 @@ def test_room_that_is_made_for_a_file_is_no_change(eyes: Eyes, files: Path) -> N
 def test_what_is_asked_for_all_the_time_is_not_told(eyes: Eyes, files: Path) -> None:
     assert len(gone(eyes, "options", files).items("syscall")) == 6
     assert len(gone(eyes, "requests", files).items("syscall")) == 8
+
+
+SECOND: Final = """
+import ctypes, os, socket, struct
+heard = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+heard.bind(sys.argv[1])
+own, other = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)
+libc, text = ctypes.CDLL(None), ctypes.create_string_buffer(b"x")
+piece = ctypes.create_string_buffer(struct.pack("QQ", ctypes.addressof(text), 1))
+name = ctypes.create_string_buffer(struct.pack("H108s", socket.AF_UNIX, sys.argv[1].encode()))
+def message(at, length):
+    return struct.pack("QIQQQQII", at, length, ctypes.addressof(piece), 1, 0, 0, 0, 0)
+messages = message(0, 0) + message(ctypes.addressof(name), 110)
+gate()
+libc.sendmmsg(own.fileno(), messages, 2, 0)
+"""
+
+
+def test_a_name_behind_the_first_message_stops_a_contained_process(
+    eyes: Eyes, tmp_path: Path
+) -> None:
+    if eyes.sensor.tier != "trace":
+        pytest.skip("this kernel denies each message before it is sent: tests/vm/guest/guard.py")
+    with eyes.python(SECOND, str(tmp_path / "heard")) as gated:
+        eyes.contain(gated.number, "CONTAIN_NETWORK")
+        gated.tell()
+        wait_for(lambda: stopped(gated.pid))
+    assert eyes.seen(gated.number).totals["COUNT_STOPPED"] == 1
 
 
 def named_by_rules() -> dict[int, str]:
