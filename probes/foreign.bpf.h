@@ -54,7 +54,8 @@ static const volatile __u16 i386_calls[512] = {
 	[121] = 172, [123] = 155, [127] = 175, [131] = 180, /* setdomainname modify_ldt create_module quotactl */
 	[253] = 213, [264] = 228, [277] = 241, [287] = 250, /* lookup_dcookie clock_settime mq_open request_key */
 	[316] = 279, [324] = 286, [341] = 304, [349] = 313, /* vmsplice fallocate name_to_handle_at kcmp */
-	[404] = 228, [412] = 281, /* clock_settime64 utimensat_time64 */
+	[404] = 228, [412] = 281, [124] = 160, [343] = 306, /* clock_settime64 utimensat_time64 adjtimex clock_adjtime */
+	[405] = 306, /* clock_adjtime64 */
 	[OLD_MMAP_I386] = 10,
 };
 

@@ -218,6 +218,15 @@ static __always_inline void ring_connected(struct io_kiocb *req, __s32 result)
 		       BPF_CORE_READ(asked, addr_len));
 }
 
+/* A datagram's name: the caller's, as sendmsg(2)'s is. */
+static __always_inline void ring_message_sent(struct io_kiocb *req, __s32 result)
+{
+	struct io_sr_msg *asked = (void *)req;
+
+	if (bpf_core_field_exists(asked->umsg))
+		unix_message_sent((__u64)BPF_CORE_READ(asked, umsg), result);
+}
+
 SEC("tp_btf/io_uring_complete")
 int BPF_PROG(on_ring_complete, void *ring, void *request)
 {
@@ -263,6 +272,10 @@ int BPF_PROG(on_ring_complete, void *ring, void *request)
 		if (!result)
 			socket_listens((__u64)BPF_CORE_READ(req, file));
 		break;
+	case RING_SENDMSG:
+	case RING_SENDMSG_ZC:
+		ring_message_sent(req, result);
+		/* fall through */
 	default:
 		if (result > 0)
 			bytes_completed((__u64)req, state->workload, operation, result);

@@ -112,7 +112,8 @@ static const volatile __u8 call_class[512] = {
 	[427] = CALL_SENSITIVE, [431] = CALL_SENSITIVE,           /* io_uring_register fsconfig */
 	[432] = CALL_SENSITIVE, [433] = CALL_SENSITIVE,           /* fsmount fspick */
 	[443] = CALL_SENSITIVE, [460] = CALL_SENSITIVE,           /* quotactl_fd lsm_set_self_attr */
-	[467] = CALL_SENSITIVE,                                   /* open_tree_attr */
+	[467] = CALL_SENSITIVE, [159] = CALL_SENSITIVE,           /* open_tree_attr adjtimex */
+	[305] = CALL_SENSITIVE,                                   /* clock_adjtime */
 };
 /* clang-format on */
 

@@ -56,7 +56,7 @@ RULES: Final = (
         SYSCALL,
         calls(
             "keyctl add_key request_key sethostname lsm_set_self_attr "
-            "setdomainname settimeofday clock_settime personality"
+            "setdomainname settimeofday clock_settime adjtimex clock_adjtime personality"
         ),
         Level.HIGH,
         "changing its own privileges or the host's identity",

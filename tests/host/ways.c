@@ -543,6 +543,33 @@ static void send_message_absent(void)
 	sendmsg(socket(AF_UNIX, SOCK_DGRAM, 0), &message, 0);
 }
 
+static int message_by_ring(struct sockaddr_un *at)
+{
+	struct iovec piece = {buffer, BYTES};
+	struct msghdr message = {.msg_name = at, .msg_namelen = sizeof(*at), .msg_iov = &piece,
+				 .msg_iovlen = 1};
+
+	return ring_result((struct io_uring_sqe){.opcode = IORING_OP_SENDMSG,
+						 .fd = socket(AF_UNIX, SOCK_DGRAM, 0),
+						 .addr = (unsigned long)&message, .len = 1});
+}
+
+static void send_by_ring(void)
+{
+	struct sockaddr_un at = local("aside");
+
+	must(bind(socket(AF_UNIX, SOCK_DGRAM, 0), (void *)&at, sizeof(at)), "bind");
+	if (message_by_ring(&at) != BYTES)
+		must(-1, "sendmsg by a ring");
+}
+
+static void send_absent_by_ring(void)
+{
+	struct sockaddr_un at = local("absent");
+
+	message_by_ring(&at);
+}
+
 /* The second of three messages goes elsewhere. */
 static void send_aside(void)
 {
@@ -636,6 +663,7 @@ static const struct {
 	{"call-abstract", call_abstract}, {"call-deaf", call_deaf}, {"call-by-ring", call_by_ring},
 	{"call-by-32-bit", call_by_32_bit}, {"send-absent", send_absent},
 	{"send-message-absent", send_message_absent}, {"send-aside", send_aside},
+	{"send-by-ring", send_by_ring}, {"send-absent-by-ring", send_absent_by_ring},
 	{"sockets", sockets}, {"options", options}, {"requests", requests},
 	{"pass-descriptor", pass_descriptor},
 };
