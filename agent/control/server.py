@@ -14,6 +14,7 @@ from typing import Any, Final, Self, TypeAlias
 from agent.control import wire
 from agent.errors import AgentError, PrivilegeError
 from agent.log import log
+from agent.powers import raised
 
 Handler: TypeAlias = Callable[[Mapping[str, Any]], object]
 """Takes a request's arguments; returns plain values, or raises AgentError."""
@@ -86,8 +87,9 @@ class ControlServer:
         self.path.chmod(0o660)
         with contextlib.suppress(KeyError):
             group = grp.getgrnam(GROUP).gr_gid
-            os.chown(self.path.parent, -1, group)
-            os.chown(self.path, -1, group)
+            with raised("chown"):
+                os.chown(self.path.parent, -1, group)
+                os.chown(self.path, -1, group)
 
     def _accept(self, listener: socket.socket) -> None:
         while True:

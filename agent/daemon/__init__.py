@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import os
 from typing import TYPE_CHECKING
 
 from agent.errors import KernelError, PrivilegeError
@@ -28,12 +29,17 @@ def run(settings: Settings, read_settings: Callable[[], Settings]) -> None:
         KernelError: The kernel refuses the probes.
         ConfigError: A path cannot be used.
     """
+    # numpy's threads for large matrices begin with its import and keep what is held then; the
+    # loop has no large matrix, and fitting must not take more than one of the server's processors.
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     from agent.control import Lock  # noqa: PLC0415 - `agent --help` does not need any of this
     from agent.daemon.daemon import Daemon  # noqa: PLC0415
+    from agent.powers import settle  # noqa: PLC0415
     from agent.store import Store  # noqa: PLC0415
 
     with Lock((settings.paths.run, settings.paths.state)):
         sensor = _open_sensor(settings)
+        settle()  # before the first thread that is not this one
         store = Store.open(settings.paths.state / "events.db", keep=settings.store.keep_entries)
         Daemon(settings, sensor, store, _ship(settings), read_settings).run()
 

@@ -14,6 +14,7 @@ from typing import Any, Final
 
 from agent.config.schema import Settings
 from agent.log import log
+from agent.powers import LOAD, raised
 from collectors import cuda, elf
 from collectors.counters import Counts
 from collectors.cuda import File
@@ -21,7 +22,7 @@ from collectors.elf import ElfError
 from collectors.installed import NO_PACKAGE, Installed, installed
 from collectors.processes import Process
 from collectors.sightings import Sighting
-from probes.cuda import BY_NAME, CudaProbes, asked_for
+from probes.cuda import BY_NAME, CudaProbes, Function, asked_for
 from probes.errors import ProbeError
 from probes.libbpf import Link
 from probes.schema import Schema
@@ -225,11 +226,11 @@ class Cuda:
         library = _Library(path, fd)
         try:
             if self._probes is None:
-                self._probes = CudaProbes(self._pins, self._schema)
+                with raised(*LOAD):
+                    self._probes = CudaProbes(self._pins, self._schema)
             for name, place in elf.functions(fd, self._wanted).items():
                 if place not in library.places:  # one function may have several names
-                    library.links += self._probes.attach(fd, place, self._wanted[name])
-                    library.places.add(place)
+                    self._attach_one(self._probes, library, place, self._wanted[name])
         except (ProbeError, ElfError) as error:
             self._refuse(file, f"{path}: {error}")
         if not library.links:
@@ -238,6 +239,12 @@ class Cuda:
             return
         self._libraries[file] = library
         log.info("cuda.attached", path=path, functions=len(library.places))
+
+    @staticmethod
+    def _attach_one(probes: CudaProbes, library: _Library, place: int, function: Function) -> None:
+        with raised(*LOAD):
+            library.links += probes.attach(library.fd, place, function)
+        library.places.add(place)
 
     def _replaced(self, pid: int, path: str, origin: Installed) -> Sighting:
         """A driver's library that is not its package's, as a deed of the workload that maps it."""
@@ -266,8 +273,7 @@ class Cuda:
         uncounted = function.name not in self._wanted or function.act == "GPU_LOOKUP"
         if self._probes is not None and not uncounted:
             try:
-                library.links += self._probes.attach(library.fd, found[1], function)
-                library.places.add(found[1])
+                self._attach_one(self._probes, library, found[1], function)
             except ProbeError as error:
                 log.once("cuda.refused", why=f"{library.path}: {sighting.item}: {error}")
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final
 from agent.daemon.alarms import alarm
 from agent.daemon.sight import Sight
 from agent.log import log
+from agent.powers import LOAD, raised
 from probes.errors import ProbeError
 from probes.holding import mounted
 
@@ -100,7 +101,8 @@ class Integrity:
         if not allowed:
             return (*what, f"put back {HEALS} times in {PERIOD_S / 60:.0f} minutes, and no more")
         try:
-            left = self._daemon.sensor.holding.heal()
+            with raised(*LOAD):
+                left = self._daemon.sensor.holding.heal()
         except (ProbeError, OSError) as error:
             log.once("probes.not_healed", why=error)
             return what

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Final
 
 from agent.errors import AgentError
+from agent.powers import raised
 
 POLL_S: Final = 0.0005
 
@@ -90,7 +91,8 @@ class Cgroup:
             return ""
 
     def _write(self, name: str, value: str) -> None:
-        fd = os.open(self.directory / name, os.O_WRONLY | os.O_CLOEXEC)
+        with raised("dac_override"):  # it may have been delegated to another user
+            fd = os.open(self.directory / name, os.O_WRONLY | os.O_CLOEXEC)
         try:
             os.write(fd, value.encode())
         finally:

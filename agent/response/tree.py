@@ -2,10 +2,11 @@
 
 import os
 import signal
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from agent.errors import PrivilegeError
+from agent.powers import raised
 from agent.response.containment import ProcessId, Target
 from agent.response.processes import Process, children, exists, read_process
 from agent.response.switch import ContainmentSwitch
@@ -33,12 +34,22 @@ class Tree:
         Raises:
             SwitchError: The kernel's list cannot be read.
         """
+        return {process.id.pid: process for process in self.walk()}
+
+    def walk(self) -> Iterator[Process]:
+        """Yield them, zombies left out; the children of each are looked for when it was taken.
+
+        Who stops each as it comes finds no child that was born later than that.
+
+        Raises:
+            SwitchError: The kernel's list cannot be read.
+        """
         listed: Mapping[int, tuple[int, int]] = {} if self.switch is None else self.switch.members()
         waiting = [
             pid for pid, (workload, _) in listed.items() if workload == self.target.workload_id
         ]
         waiting += [root.pid for root in self.target.roots if exists(root)]
-        found: dict[int, Process] = {}
+        found: set[int] = set()
         while waiting:
             pid = waiting.pop()
             if (
@@ -48,9 +59,10 @@ class Tree:
                 continue
             process = read_process(pid)
             if process is not None:
-                found[pid] = process
+                found.add(pid)
+                if not process.gone:
+                    yield process
                 waiting += children(pid)
-        return {pid: process for pid, process in found.items() if not process.gone}
 
     def signal(self, process: ProcessId, number: signal.Signals) -> bool:
         """Signal that very process; returns False if it is gone or another workload's.
@@ -69,7 +81,8 @@ class Tree:
             listed = None if self.switch is None else self.switch.workload_of(process.pid)
             if listed not in {None, self.target.workload_id} or not exists(process):
                 return False
-            signal.pidfd_send_signal(fd, number)
+            with raised("kill"):  # it may be another user's
+                signal.pidfd_send_signal(fd, number)
         except ProcessLookupError:
             return False
         except PermissionError as error:

@@ -24,7 +24,8 @@ sensor.close()
 """
 
 
-def _capabilities() -> str:
+def granted() -> str:
+    """The unit's capabilities, in setpriv's words."""
     found = re.search(r"^CapabilityBoundingSet=(.*)$", UNIT.read_text(), re.MULTILINE)
     assert found is not None
     return ",".join(f"+{name.removeprefix('CAP_').lower()}" for name in found[1].split())
@@ -85,7 +86,7 @@ for name, mask in sorted(held.items()):
 
 
 def test_workers_hold_nothing_or_what_their_work_takes(tmp_path: Path) -> None:
-    limits = ("setpriv", f"--bounding-set=-all,{_capabilities()}", "--inh-caps=-all")
+    limits = ("setpriv", f"--bounding-set=-all,{granted()}", "--inh-caps=-all")
     done = subprocess.run(
         [*limits, sys.executable, "-c", WATCH, tmp_path],
         cwd=ROOT, capture_output=True, text=True, check=False,
@@ -105,7 +106,7 @@ def test_workers_hold_nothing_or_what_their_work_takes(tmp_path: Path) -> None:
 
 
 def _opened(pins: Path, path: Path = OBJECT) -> str:
-    limits = ("setpriv", f"--bounding-set=-all,{_capabilities()}", "--inh-caps=-all")
+    limits = ("setpriv", f"--bounding-set=-all,{granted()}", "--inh-caps=-all")
     done = subprocess.run(
         [*limits, sys.executable, "-c", OPEN, pins, path],
         cwd=ROOT, capture_output=True, text=True, check=False,
