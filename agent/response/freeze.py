@@ -18,7 +18,7 @@ from typing import Final
 from agent.response.cgroups import Cgroup, ThawError, common_cgroup, mount_point
 from agent.response.containment import ProcessId
 from agent.response.guard import Guard
-from agent.response.processes import cgroup, exists, held, stopped
+from agent.response.processes import Process, cgroup, exists, held, stopped
 from agent.response.tree import Tree
 
 TIMEOUT_S: Final = 2.0
@@ -128,15 +128,23 @@ class Freezer:
         began = progress = time.monotonic()
         wait_s = FIRST_WAIT_S
         at_rest: set[ProcessId] = set()
-        judged: dict[ProcessId, str] = {}
+        allowed: set[ProcessId] = set()
+        own = self.guard.own()
         signalled = False
         while True:
-            found = tree.processes()
+            patient = time.monotonic() - began > PATIENCE_S
+            found: dict[int, Process] = {}
+            running: list[Process] = []
+            # Each is stopped as it comes: what makes children is stopped before these are sought.
+            for process in tree.walk():
+                found[process.id.pid] = process
+                if self._held(process.id.pid, patient):
+                    continue
+                running.append(process)
+                if process.id in allowed or not self.guard.reason(tree.target, process, found, own):
+                    allowed.add(process.id)  # judged once: it takes many looks at /proc
+                    signalled |= tree.signal(process.id, signal.SIGSTOP)
             now = time.monotonic()
-            patient = now - began > PATIENCE_S
-            running = [
-                process for process in found.values() if not self._held(process.id.pid, patient)
-            ]
             processes = {process.id for process in found.values()}
             settled = not running and processes <= at_rest
             stuck = now - progress > self.timeout_s or now - began > LONGEST_S
@@ -146,11 +154,6 @@ class Freezer:
                     tuple(sorted(process.id for process in running)),
                     signalled,
                 )
-            for process in running:
-                if process.id not in judged:  # once: it takes many looks at /proc
-                    judged[process.id] = self.guard.reason(tree.target, process, found)
-                if not judged[process.id]:
-                    signalled |= tree.signal(process.id, signal.SIGSTOP)
             if running:
                 time.sleep(wait_s)
                 wait_s = min(2 * wait_s, LONGEST_WAIT_S)

@@ -1,7 +1,7 @@
 """What response never touches, whatever a verdict or an operator says."""
 
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import PurePath
 from typing import Final
@@ -106,14 +106,27 @@ class Guard:
             if reason:
                 raise ProtectedProcessError(target.workload, process.id.pid, reason)
 
-    def reason(self, target: Target, process: Process, processes: Mapping[int, Process]) -> str:
-        """Return what `process` is that protects it, "" for nothing."""
+    def reason(
+        self,
+        target: Target,
+        process: Process,
+        processes: Mapping[int, Process],
+        own: Collection[int] | None = None,
+    ) -> str:
+        """Return what `process` is that protects it, "" for nothing.
+
+        Args:
+            target: The workload.
+            process: One of it.
+            processes: It, its parents, and what else was found of the workload.
+            own: What `own` said a moment ago, for whoever asks of many.
+        """
         pid = process.id.pid
         if pid <= 1:
             return "the host's first process"
         if process.kernel:
             return "a kernel thread"
-        if pid in self._own():
+        if pid in (self.own() if own is None else own):
             return "the agent itself or one of its parents"
         path = PurePath(executable(pid).removesuffix(" (deleted)"))
         named = path.name in PROTECTED_EXECUTABLES and str(path).startswith(SYSTEM_DIRECTORIES)
@@ -122,7 +135,8 @@ class Guard:
             return ""
         return f"{path}, of the host's own" if named else f"in {min(units)}, of the host's own"
 
-    def _own(self) -> set[int]:
+    def own(self) -> set[int]:
+        """Return the agent's own processes and their parents."""
         own: set[int] = set()
         for agent in self.agents:
             pid = agent

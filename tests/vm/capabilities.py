@@ -27,7 +27,7 @@ class Capability(NamedTuple):
 _NAMED: Final = (
     Capability(
         "loading", "loads, pins, mends, hands over",
-        ("capabilities", "handover", "holding", "loader", "ring"), 300,
+        ("capabilities", "capabilities_held", "handover", "holding", "loader", "ring"), 300,
     ),
     Capability(
         "processes", "calls, processes, rights, signals, stacks",
@@ -45,7 +45,8 @@ _NAMED: Final = (
     ),
     Capability("io_uring", "each operation of a ring", ("probes_ring",), 180),
     Capability("entries", "each act by each entry of the kernel", ("probes_ways",), 300),
-    Capability("containment", "cut, frozen, let go", ("probes_containment", "response"), 300),
+    Capability("containment", "cut, frozen, let go",
+        ("probes_containment", "response", "response_bomb"), 300),
     Capability(
         "response", "journal, crashes, refusals",
         ("response_crash", "response_faults", "response_refusals"), 600,
