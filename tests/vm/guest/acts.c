@@ -350,6 +350,8 @@ static void accept_client(void)
 	opened = accept(listener, NULL, NULL);
 }
 
+#include "entries.h"
+
 static const struct {
 	const char *name;
 	int (*act)(void);
@@ -387,6 +389,26 @@ static const struct {
 	{"socketpair", passes, make_pair},
 	{"bpf", gets_pin, NULL},
 	{"mount", mounts, NULL},
+	{"execveat", execs_opened, open_own},
+	{"exec-memfd", execs_opened, fill_memfd},
+	{"openat2", opens_by_how, NULL},
+	{"open-foreign", opens_foreign, argue_low},
+	{"truncate", truncates_by_name, NULL},
+	{"unlink", unlinks, NULL},
+	{"tgkill", kills_thread, NULL},
+	{"sigqueue", queues_signal, NULL},
+	{"pidfd-signal", signals_opened, open_victim},
+	{"pidfd-getfd", takes_descriptor, open_victim},
+	{"vm-write", pokes, NULL},
+	{"sendmsg", sends_one, NULL},
+	{"sendmmsg", sends_many, NULL},
+	{"send-raw", sends_raw, NULL},
+	{"write-connected", writes_connected, connect_datagram},
+	{"sendfile-connected", copies_connected, connect_datagram},
+	{"splice-connected", splices_connected, connect_datagram},
+	{"ring-open", ring_opens, set_up_ring},
+	{"ring-connect", ring_connects, set_up_ring},
+	{"ring-send-connected", ring_sends, connect_ring},
 };
 
 static double now(void)

@@ -115,6 +115,7 @@ class Stage:
             Act("send-packet"),
             Act("bpf", (str(PINS / "contained"),)),
             Act("mount", (str(self.folder / "credentials"),)),
+            *self._other_entries(pid),
             Act("open-read", (self.plain,), kept=True),
             Act("append", (self.plain,), kept=True, note="opened before"),
             Act("kill-own", kept=True),
@@ -122,6 +123,31 @@ class Stage:
             Act("answer-unix", (f"{fresh}.kept",), kept=True, note="to a client"),
             Act("answer-unix", (f"{fresh}.cut",), cut=True, note="clients are cut"),
             Act("socketpair", kept=True, cut=True, note="clients are cut"),
+        )
+
+    def _other_entries(self, pid: str) -> tuple[Act, ...]:
+        """The same acts by other calls."""
+        return (
+            Act("execveat"),
+            Act("exec-memfd"),
+            Act("openat2", (self.plain,), note="to write"),
+            Act("open-foreign", (self.plain,), note="to write, 32-bit"),
+            Act("truncate", (self.plain,)),
+            Act("unlink", (self.plain,)),
+            Act("tgkill", (pid,)),
+            Act("sigqueue", (pid,)),
+            Act("pidfd-signal", (pid,)),
+            Act("pidfd-getfd", (pid,)),
+            Act("vm-write", (pid, _stack_end(self.stranger.pid))),
+            Act("sendmsg", (self.udp,)),
+            Act("sendmmsg", (self.udp,)),
+            Act("send-raw"),
+            Act("write-connected", (self.udp,)),
+            Act("sendfile-connected", (self.udp,)),
+            Act("splice-connected", (self.udp,)),
+            Act("ring-open", (self.plain,), note="to write"),
+            Act("ring-connect", (self.tcp,)),
+            Act("ring-send-connected", (self.udp,)),
         )
 
 
@@ -151,6 +177,14 @@ def _read_out(client: socket.socket) -> None:
 
 def _mapped(pid: int) -> str:
     return Path(f"/proc/{pid}/maps").read_text().partition("-")[0]
+
+
+def _stack_end(pid: int) -> str:
+    """Its last eight bytes, in hexadecimal: they are zero, and nobody reads them."""
+    (line,) = (
+        line for line in Path(f"/proc/{pid}/maps").read_text().splitlines() if "[stack]" in line
+    )
+    return f"{int(line.split()[0].partition('-')[2], 16) - 8:x}"
 
 
 def try_act(act: Act, sensor: Sensor, switch: PinnedSwitch, tight_s: float) -> tuple[str, bool]:
