@@ -4,9 +4,17 @@ from __future__ import annotations
 
 import errno
 import os
-from typing import TYPE_CHECKING
+import sys
+from typing import TYPE_CHECKING, Final
 
 from agent.errors import KernelError, PrivilegeError
+
+SWITCH_S: Final = 0.0005
+"""How long one thread computes while another waits for its turn.
+
+A freeze makes hundreds of short system calls and waits for a turn after each: at Python's five
+milliseconds it took twice as long while the loop judged a window.
+"""
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -40,6 +48,7 @@ def run(settings: Settings, read_settings: Callable[[], Settings]) -> None:
     with Lock((settings.paths.run, settings.paths.state)):
         sensor = _open_sensor(settings)
         settle()  # before the first thread that is not this one
+        sys.setswitchinterval(SWITCH_S)
         store = Store.open(settings.paths.state / "events.db", keep=settings.store.keep_entries)
         Daemon(settings, sensor, store, _ship(settings), read_settings).run()
 

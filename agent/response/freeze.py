@@ -18,7 +18,7 @@ from typing import Final
 from agent.response.cgroups import Cgroup, ThawError, common_cgroup, mount_point
 from agent.response.containment import ProcessId
 from agent.response.guard import Guard
-from agent.response.processes import Process, cgroup, exists, held, stopped
+from agent.response.processes import AWAKE_STATES, Process, cgroup, exists, held, stopped
 from agent.response.tree import Tree
 
 TIMEOUT_S: Final = 2.0
@@ -138,7 +138,7 @@ class Freezer:
             # Each is stopped as it comes: what makes children is stopped before these are sought.
             for process in tree.walk():
                 found[process.id.pid] = process
-                if self._held(process.id.pid, patient):
+                if self._held(process, patient):
                     continue
                 running.append(process)
                 if process.id in allowed or not self.guard.reason(tree.target, process, found, own):
@@ -161,10 +161,11 @@ class Freezer:
             if at_rest - before:
                 progress = now
 
-    def _held(self, pid: int, patient: bool) -> bool:  # noqa: FBT001 - one caller, named there
-        if held(pid, patient=patient):
+    def _held(self, process: Process, patient: bool) -> bool:  # noqa: FBT001 - one caller
+        # Whose first thread is awake is not held: its others, a hundred in a server, say no more.
+        if process.state not in AWAKE_STATES and held(process.id.pid, patient=patient):
             return True
-        path = cgroup(pid)
+        path = cgroup(process.id.pid)
         return (
             self.mount is not None and path not in {"", "/"} and Cgroup(self.mount, path).frozen()
         )

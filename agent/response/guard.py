@@ -101,8 +101,9 @@ class Guard:
 
     def check(self, target: Target, processes: Mapping[int, Process]) -> None:
         """Raise ProtectedProcessError if one of `processes` must not be touched."""
+        own = self.own()
         for process in processes.values():
-            reason = self.reason(target, process, processes)
+            reason = self.reason(target, process, processes, own)
             if reason:
                 raise ProtectedProcessError(target.workload, process.id.pid, reason)
 

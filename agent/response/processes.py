@@ -14,8 +14,11 @@ PF_KTHREAD: Final = 0x00200000  # include/linux/sched.h
 STOP_PENDING: Final = 1 << (19 - 1)  # SIGSTOP in the masks of /proc/PID/status
 STOPPED_STATES: Final = frozenset("Tt")
 GONE_STATES: Final = frozenset("ZX")
+AWAKE_STATES: Final = frozenset("RS")
 _AT_REST: Final = STOPPED_STATES | GONE_STATES
 PROC: Final = "/proc"
+STAT_BYTES: Final = 4096
+"""More than /proc/PID/stat has: 52 numbers and a name of 15 letters (63, of a kernel thread)."""
 CLONE_VFORK: Final = 0x4000  # include/uapi/linux/sched.h
 _CLONE, _VFORK, _CLONE3 = 56, 58, 435  # x86-64
 _SYSCALL_WORDS: Final = 9  # of /proc/PID/syscall in a call: number, six arguments, two registers
@@ -163,19 +166,22 @@ def boot_id() -> str:
 
 def _stat(path: str) -> list[str] | None:
     """Return the fields of a stat file from the state (field 3) on."""
-    content = _read(path)
+    content = _read(path, whole=STAT_BYTES)
     if not content:
         return None
     # The command between the parentheses may hold anything, closing parentheses included.
     return content[content.rindex(b")") + 2 :].decode("ascii").split()
 
 
-def _read(path: str) -> bytes:
+def _read(path: str, whole: int = 0) -> bytes:
+    """Return a file; b"" if it is gone. `whole`: it is shorter than that, and one read has all."""
     try:
         fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     except OSError:
         return b""
     try:
+        if whole:
+            return os.read(fd, whole)
         chunks = []
         while chunk := os.read(fd, 65536):
             chunks.append(chunk)
