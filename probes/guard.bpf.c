@@ -31,6 +31,7 @@ DENY_ALWAYS(inode_mknod)
 DENY_ALWAYS(inode_rename)
 DENY_ALWAYS(inode_setattr)
 DENY_ALWAYS(inode_setxattr)
+DENY_ALWAYS(inode_removexattr)
 
 /* What would undo containment itself, for a workload that runs as root. */
 DENY_ALWAYS(bpf)

@@ -67,4 +67,34 @@ deny:
 	return DENIED;
 }
 
+/* A socket that somebody else opened, passed over a local one (SCM_RIGHTS) or taken (pidfd_getfd):
+ * it would carry bytes that are counted, and cut, as another's. Its own come and go as they did.
+ */
+SEC("lsm/file_receive")
+int BPF_PROG(guard_file_receive, struct file *file)
+{
+	__u32 workload = contained_current();
+	struct socket_state *state;
+	struct socket *socket;
+	struct sock *sk;
+	__u16 family;
+
+	if (!workload)
+		return 0;
+	socket = bpf_sock_from_file(file);
+	if (!socket)
+		return 0;
+	sk = socket->sk;
+	if (!sk)
+		return 0;
+	family = sk->__sk_common.skc_family;
+	if (family == AF_UNIX_FAMILY || family == AF_NETLINK_FAMILY)
+		return 0; /* what is sent there passes guard_socket_sendmsg */
+	state = bpf_sk_storage_get(&sockets, sk, 0, 0);
+	if (state && state->workload == workload)
+		return 0;
+	denied_count(workload);
+	return DENIED;
+}
+
 char LICENSE[] SEC("license") = "Dual MIT/GPL";

@@ -4,7 +4,8 @@ Two ways to stop. The cgroup freezer, where the workload has a cgroup to itself;
 else SIGSTOP to each process, again and again until nothing new appears. Why a
 fork cannot escape the second: copy_process() refuses to finish while a signal
 waits for its caller, so what has stopped makes no child; and a pass counts only
-if everything it found had stopped before it began to look.
+if everything it found had stopped before it began to look. Where the kernel's switch is on, what
+forks does not get so far: it is stopped at the end of the call that forks, parent and child.
 """
 
 import contextlib

@@ -30,8 +30,9 @@ REFUSED = {
 }  # fmt: skip
 """By cgroup programs, before they are done, in every tier."""
 
-KEPT = {"answer-unix", "append", "kill-own", "socketpair", "send-stream"}
-"""What was open before is kept; local streams too, where LSM does not ask whom they reach."""
+KEPT = {"answer-unix", "append", "kill-own", "receive-socket", "send-stream", "socketpair"}
+"""What was open before is kept; local streams, and what comes over them, too, where no LSM program
+asks whom they reach."""
 
 EXECS = {"exec", "exec-memfd", "execveat"}
 """Done by a child, whose parent waits for it."""

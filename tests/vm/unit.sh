@@ -14,6 +14,8 @@ systemctl is-active inferward.service
 agent status
 
 first=$(systemctl show -p MainPID --value inferward.service)
+# In force after the start: BPF, SYS_PTRACE and DAC_READ_SEARCH alone (agent/powers.py), in every thread.
+if grep -h CapEff "/proc/$first"/task/*/status | grep -v 0000008000080004; then exit 1; fi
 kill -KILL "$first"
 for _ in $(seq 60); do
 	sleep 1

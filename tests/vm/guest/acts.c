@@ -406,6 +406,7 @@ static const struct {
 	{"write-connected", writes_connected, connect_datagram},
 	{"sendfile-connected", copies_connected, connect_datagram},
 	{"splice-connected", splices_connected, connect_datagram},
+	{"receive-socket", receives_socket, connect_stream},
 	{"ring-open", ring_opens, set_up_ring},
 	{"ring-connect", ring_connects, set_up_ring},
 	{"ring-send-connected", ring_sends, connect_ring},

@@ -199,6 +199,26 @@ static int splices_connected(void)
 	return done;
 }
 
+/* Sockets that somebody else connected, and passes on as long as they are taken. */
+
+static int receives_socket(void)
+{
+	char byte, room[CMSG_SPACE(sizeof(int))];
+	struct iovec here = {&byte, 1};
+	struct msghdr message = {.msg_iov = &here,
+				 .msg_iovlen = 1,
+				 .msg_control = room,
+				 .msg_controllen = sizeof(room)};
+	struct cmsghdr *head;
+
+	if (recvmsg(opened, &message, 0) != 1)
+		exit(4);
+	head = CMSG_FIRSTHDR(&message);
+	if (!head || head->cmsg_len < CMSG_LEN(sizeof(int)) || head->cmsg_type != SCM_RIGHTS)
+		return 0;
+	return closed(*(int *)CMSG_DATA(head));
+}
+
 /* Through a ring, by the raw interface. */
 
 static unsigned int *ring_at(unsigned int offset)

@@ -59,8 +59,19 @@ class Stage:
         stack.callback(self.stranger.kill)
         self.tcp = self._listen(socket.AF_INET, socket.SOCK_STREAM, ("127.0.0.1", 0), stack)
         self.udp = self._listen(socket.AF_INET, socket.SOCK_DGRAM, ("127.0.0.1", 0), stack)
+        self.passer = self._passing(f"{folder}/passer", stack)
         self.stream = self._listen(socket.AF_UNIX, socket.SOCK_STREAM, f"{folder}/stream", stack)
         self.datagram = self._listen(socket.AF_UNIX, socket.SOCK_DGRAM, f"{folder}/dgram", stack)
+
+    def _passing(self, path: str, stack: ExitStack) -> str:
+        """Return where a connected socket of this process's is passed to whoever calls."""
+        listener = stack.enter_context(socket.socket(socket.AF_UNIX, socket.SOCK_STREAM))
+        called = stack.enter_context(socket.socket(socket.AF_INET, socket.SOCK_DGRAM))
+        listener.bind(path)
+        listener.listen(4)
+        called.connect(("127.0.0.1", int(self.udp)))
+        threading.Thread(target=_pass_on, args=(listener, called), daemon=True).start()
+        return path
 
     def _file(self, name: str) -> str:
         path = self.folder / name
@@ -145,6 +156,7 @@ class Stage:
             Act("write-connected", (self.udp,)),
             Act("sendfile-connected", (self.udp,)),
             Act("splice-connected", (self.udp,)),
+            Act("receive-socket", (self.passer,), note="by SCM_RIGHTS"),
             Act("ring-open", (self.plain,), note="to write"),
             Act("ring-connect", (self.tcp,)),
             Act("ring-send-connected", (self.udp,)),
@@ -164,6 +176,17 @@ def _drain(listener: socket.socket, kind: int) -> None:
         while True:
             client, _ = listener.accept()
             threading.Thread(target=_read_out, args=(client,), daemon=True).start()
+
+
+def _pass_on(listener: socket.socket, passed: socket.socket) -> None:
+    while True:
+        try:
+            client, _ = listener.accept()
+        except OSError:
+            return  # closed, when all is done
+        with client, suppress(OSError):  # the caller has gone
+            while True:
+                socket.send_fds(client, [b"x"], [passed.fileno()])
 
 
 def _read_out(client: socket.socket) -> None:
