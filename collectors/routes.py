@@ -10,6 +10,9 @@ _VERSION: Final = re.compile(r"v[0-9]{1,2}")
 _LONG: Final = 32
 _HEX: Final = re.compile(r"(?=[^0-9]*[0-9])[0-9a-fA-F-]{12,}")
 _DIGITS: Final = re.compile(r"[0-9]+")
+_CALL: Final = re.compile(r"/(?:[A-Za-z_]+\.)+[A-Za-z_]+/[A-Za-z_]+")
+"""gRPC's: a service in its package, and a method. Packages are long, and no tokens."""
+
 _SCHEME: Final = re.compile(r"https?://[^/]*", re.IGNORECASE)
 
 
@@ -20,7 +23,11 @@ def template(path: str) -> str:
     '/v2/models/bert-<n>/versions/<n>/infer'
     >>> template("/files/0123456789abcdef")
     '/files/<id>'
+    >>> template("/org.pytorch.serve.grpc.management.ManagementAPIsService/RegisterModel")
+    '/org.pytorch.serve.grpc.management.ManagementAPIsService/RegisterModel'
     """
+    if _CALL.fullmatch(path):
+        return path
     return "/".join(_part(part) for part in _SCHEME.sub("", path, count=1).split("/"))
 
 

@@ -10,8 +10,6 @@
 #define STATUS_SWITCHING 101
 #define STATUS_NO_CONTENT 204
 #define STATUS_NOT_MODIFIED 304
-#define FIRST_ERROR 400
-#define WAIT_SHIFT 10 /* 1,024 ns */
 
 /* Which bucket a value belongs to: one for each power of two, or with `fine` four. */
 __noinline int bucket_of(__u64 value, __u32 fine)
@@ -29,17 +27,6 @@ __noinline int bucket_of(__u64 value, __u32 fine)
 		return power < last ? power : last;
 	bucket = power * 4 + (power >= 2 ? (value >> (power - 2)) & 3 : 0);
 	return bucket < last ? bucket : last;
-}
-
-static __always_inline __u64 since(__u64 now_ns, __u64 then_ns)
-{
-	return now_ns > then_ns ? now_ns - then_ns : 0;
-}
-
-/* Nobody acted on such a request: no right to, no such thing, not in this way. */
-static __always_inline int turned_away(__u32 status)
-{
-	return status == 401 || (status >= 403 && status <= 405);
 }
 
 /* What follows an answer's head (RFC 9112, 6.3). */
@@ -144,12 +131,6 @@ __noinline int answers_given_up(struct stream *stream)
 	left = stream->in - stream->out + stream->deep;
 	total_add(stream->workload, COUNT_ANSWERED, left);
 	stream->deep = 0;
-	if (stream->ways[WAY_IN].flags & FRAMES) {
-		counts = counts_of(stream, ROUTE_STREAMS, METHOD_STREAM);
-		if (counts)
-			__sync_fetch_and_add(&counts->answered, left);
-		stream->out = stream->in;
-	}
 	for (int i = 0; i < ASKED_MAX; i++) {
 		if (stream->in == stream->out)
 			break;

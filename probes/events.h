@@ -35,7 +35,11 @@ enum limit {
 	ROUTE_BYTES = 128,     /* of a request's path */
 	ASKED_MAX = 8,         /* requests of one connection under way, remembered each */
 	READ_BYTES = 64,       /* of a message, read at once */
-	TAP_BYTES = 4096,      /* of a request's body, at most, that become a sketch */
+	STREAMS_MAX = 64,      /* of one connection of HTTP/2 under way, remembered each */
+	ENTRIES_MAX = 128,  /* of a dynamic table: its 4,096 bytes hold no more (RFC 7541, 4.1) */
+	FIELDS_KEPT = 8,    /* of those, paths or other fields that say something here */
+	HUFFMAN_ROWS = 256, /* inner nodes of the tree of RFC 7541, appendix B */
+	TAP_BYTES = 4096,   /* of a request's body, at most, that become a sketch */
 	SKETCH_COUNTERS = 256, /* a byte's: the last of a hash */
 	GAP_BUCKETS = 32,      /* by powers of two */
 	WAIT_BUCKETS = 112,    /* four for each power of two */
@@ -304,7 +308,7 @@ enum counter {
 	COUNT_ANSWERED = 23,      /* of those, at their end: answered, cut, or given up */
 	COUNT_UNASKED_BYTES = 24, /* sent on an accepted connection, no request being under way */
 	COUNT_TLS = 25,           /* accepted connections that began with a TLS handshake */
-	COUNT_UNREAD = 26,        /* accepted connections with bytes that are no HTTP */
+	COUNT_UNREAD = 26,        /* accepted connections with bytes that could not be followed */
 	COUNT_GPU_LAUNCHES = 27,  /* kernels and graphs given to the GPU, by the driver's library */
 	COUNT_GPU_SENT_BYTES = 28,    /* host to device */
 	COUNT_GPU_FETCHED_BYTES = 29, /* device to host */
@@ -329,7 +333,7 @@ enum http_method {
 	METHOD_PATCH = 6,
 	METHOD_OPTIONS = 7,
 	METHOD_CONNECT = 8,
-	METHOD_STREAM = 9, /* of HTTP/2: its method is compressed */
+	METHOD_STREAM = 9, /* of HTTP/2, where its fields could not be read */
 	METHOD_MAX = 10,
 };
 
@@ -341,14 +345,14 @@ enum answer_class {
 	ANSWER_REDIRECTION = 3,
 	ANSWER_CLIENT_ERROR = 4,
 	ANSWER_SERVER_ERROR = 5,
-	ANSWER_UNREAD = 6, /* HTTP/2's are compressed; or the answer could not be followed */
+	ANSWER_UNREAD = 6, /* the answer, or a compressed status, could not be followed */
 	ANSWER_DENIED = 7, /* of ANSWER_CLIENT_ERROR, counted there too: 401, 403, 404, 405 */
 	ANSWER_MAX = 8,    /* a power of two is needed to bound it */
 };
 
 enum route_hash {
 	ROUTE_OTHERS = 1,  /* those that found no room of their own */
-	ROUTE_STREAMS = 2, /* of HTTP/2 */
+	ROUTE_STREAMS = 2, /* of HTTP/2, where the path could not be read */
 };
 
 enum containment_level {
@@ -795,7 +799,7 @@ struct route_key {   /* what requests have in common */
 struct route_counts {
 	__u64 requests;
 	__u64 answered;            /* at their end */
-	__u64 answers[ANSWER_MAX]; /* by answer_class, when their head was sent */
+	__u64 answers[ANSWER_MAX]; /* by answer_class: HTTP/1 at their head, HTTP/2 at their end */
 	__u64 bytes_in;
 	__u64 bytes_out;
 	__u64 busy_ns;             /* from a request's last byte to its answer's */
@@ -875,6 +879,61 @@ struct stream {                 /* an accepted connection */
 	__u8 family;
 	__u8 bytes[2][READ_BYTES];
 	char path[ROUTE_BYTES];
+};
+
+struct walk {           /* how far the header blocks of one direction were read */
+	__u64 name[2];  /* last 16 letters of a field's name; the latest is the lowest byte */
+	__u64 value;    /* of the field at hand: a method's letters, or a number */
+	__u64 bytes;    /* of the block's frames */
+	__u32 number;   /* an integer, being read */
+	__u32 left;     /* of the string at hand */
+	__u32 fragment; /* of the frame's fields */
+	__u32 stream;   /* whose block is open; 0: none is */
+	__u32 inserted; /* entries so far: each has the number of its insertion, from 1 */
+	__u32 kept;     /* of those */
+	__u16 status;
+	__u16 outcome; /* grpc-status + 1; 0: not told */
+	__u8 state;    /* walk_state, in fields.bpf.h */
+	__u8 then;     /* walk_then: what an integer or a string is for */
+	__u8 shift;    /* of the next seven bits of an integer */
+	__u8 kind;     /* field_kind */
+	__u8 flags;    /* walk_flag */
+	__u8 coded;    /* row of `huffman` */
+	__u8 letters;  /* of a value */
+	__u8 padding;
+	__u8 strict; /* the bits since the last letter could be a string's end */
+	__u8 reserved[3];
+	__u8 places[ENTRIES_MAX]; /* by an entry's number: field_kind, and where it is kept */
+};
+
+struct kept_field {   /* an entry of a dynamic table */
+	__u64 value;  /* as of a walk */
+	__u32 number; /* of its insertion */
+	__u32 reserved;
+};
+
+struct kept_path {
+	__u64 route;
+	__u64 target;
+	__u32 number;
+	__u32 bytes;
+	char path[ROUTE_BYTES];
+};
+
+struct asked_stream {  /* a stream whose answer has not ended */
+	__u64 time_ns; /* of its latest frame from the client */
+	__u64 route;
+	__u32 number; /* 0: none */
+	__u16 status;
+	__u8 method; /* http_method */
+	__u8 flags;  /* asked_flag, in fields.bpf.h */
+};
+
+struct multiplex { /* what a connection of HTTP/2 has beside a struct stream */
+	struct walk ways[2];
+	struct kept_field fields[2][FIELDS_KEPT];
+	struct kept_path paths[FIELDS_KEPT]; /* that a client sent */
+	struct asked_stream asked[STREAMS_MAX];
 };
 
 struct upload_key {      /* whom a workload sent to on its own connections */

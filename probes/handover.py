@@ -51,6 +51,7 @@ _REBUILT: Final = {
     "grams": "sequences that were counted and not told",
     "sockets": "who opened the connections that are open",
     "streams": "requests under way on open connections",
+    "multiplexes": "what connections of HTTP/2 compress against",
     "routes": "requests by route",
     "sketches": "sketches of requests' bodies that were not told",
     "clients": "requests by client",

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from probes import classes, libbpf, schema
+from probes import classes, huffman, libbpf, schema
 from probes.attachments import Attachment, maps_of
 from probes.errors import ProbeError
 from probes.handover import BEFORE, NEXT, Before, Handover, Takeover
@@ -44,6 +44,7 @@ MAPS: Final = (
     "peer_connections",
     "uploads",
     "streams",
+    "multiplexes",
     "routes",
     "sketches",
     "clients",
@@ -321,6 +322,7 @@ def _opened(path: Path, wanted: set[str]) -> libbpf.Object:
         ("route_factor", factor),
         ("acts_denied", int(any(map(is_guard, wanted)))),
         ("reflex_denies", int(any(map(is_guard, wanted)))),
+        ("huffman", int.from_bytes(huffman.table().tobytes(), "little")),
     ):
         offset, size = types.variable(".rodata", name)
         settings[offset : offset + size] = list(value.to_bytes(size, "little"))

@@ -138,6 +138,14 @@ struct {
 	__type(value, struct stream);
 } streams __weak SEC(".maps");
 
+/* Of those, the ones that speak HTTP/2: beside their entry in `streams`. */
+struct {
+	__uint(type, BPF_MAP_TYPE_SK_STORAGE);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, int);
+	__type(value, struct multiplex);
+} multiplexes __weak SEC(".maps");
+
 /* Requests by route. Who reads it takes out those that stand still before it is full. */
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR MIT */
 /* HTTP/1 byte by byte, as far as a message's bounds, a request's line and an answer's status go
- * (RFC 9112); of HTTP/2 the heads of frames.
+ * (RFC 9112); of HTTP/2 the heads of frames, fields.bpf.c having what lies in them.
  *
  * Bodies are passed over by their length, and read by sketches.bpf.c alone, where an operator wants
  * that. Of a head nothing is kept but the method,
@@ -76,9 +76,28 @@ __noinline int message_happened(struct __sk_buff *skb, struct stream *stream, __
 		return way == WAY_IN ? request_begun(skb, stream) : answer_begun(stream);
 	if (state == MESSAGE_DONE)
 		return way == WAY_IN ? request_ended(stream) : answer_ended(stream);
-	if (state == FRAME_DONE)
-		return frame_read(skb, stream, way);
-	return frame_status(stream);
+	return frame_read(skb, stream, way);
+}
+
+/* A letter of a path that HTTP/2 carries: it makes the same route as HTTP/1's. */
+__noinline int path_letter(struct stream *stream, __u32 letter)
+{
+	if (!stream)
+		return 0;
+	if (letter == '.')
+		stream->part_flags |= PART_DOTTED;
+	target_add(stream, &stream->ways[WAY_IN], letter);
+	return 0;
+}
+
+__noinline int path_end(struct stream *stream)
+{
+	if (!stream)
+		return 0;
+	if (!stream->ways[WAY_IN].at)
+		part_close(stream);
+	stream->ways[WAY_IN].at = 0;
+	return 0;
 }
 
 char LICENSE[] SEC("license") = "Dual MIT/GPL";

@@ -20,7 +20,6 @@ const volatile __u64 route_factor = 0x9e3779b97f4a7c15ULL;
 #define LONG_PART 32
 #define HEX_PART 12
 #define VERSION_PART 3
-#define FRAME_BYTES 9
 #define TLS_HANDSHAKE 0x16
 
 enum part_flag {
@@ -28,6 +27,7 @@ enum part_flag {
 	PART_AFTER_DIGIT = 2,
 	PART_NOT_HEX = 4,
 	PART_VERSION = 8, /* begins with v */
+	PART_DOTTED = 16, /* of HTTP/2 alone: a service's name in its package, as gRPC has it */
 };
 
 static __always_inline __u64 mixed(__u64 hash, __u64 value)
@@ -56,7 +56,8 @@ static __always_inline void part_close(struct stream *stream)
 
 	if (flags & PART_VERSION && stream->part_bytes <= VERSION_PART)
 		hash = stream->literal;
-	if (stream->part_bytes > LONG_PART ||
+	if ((stream->part_bytes > LONG_PART &&
+	     (flags & (PART_DIGITS | PART_DOTTED)) != PART_DOTTED) ||
 	    (stream->part_bytes >= HEX_PART &&
 	     (flags & (PART_DIGITS | PART_NOT_HEX)) == PART_DIGITS))
 		hash = '*';
@@ -107,17 +108,9 @@ static __always_inline void start_read(struct stream *stream, struct message *me
 		return;
 	}
 	message->state = (__u8)(byte - 'A') < 26 ? AT_METHOD : AT_LOST;
-	__builtin_memset(stream->method, 0, sizeof(stream->method));
-	__builtin_memset(stream->path, 0, sizeof(stream->path));
+	stream_clear(stream);
 	stream->method[0] = byte;
 	message->at = 1;
-	stream->route = 0;
-	stream->target = 0;
-	stream->literal = 0;
-	stream->normal = 0;
-	stream->part_bytes = 0;
-	stream->part_flags = 0;
-	stream->path_bytes = 0;
 }
 
 static __always_inline void method_read(struct stream *stream, struct message *message, __u8 byte)
@@ -136,19 +129,8 @@ static __always_inline void method_read(struct stream *stream, struct message *m
 }
 
 /* `at`: 0 in the path, 1 behind '?'. */
-static __always_inline void target_read(struct stream *stream, struct message *message, __u8 byte)
+static __always_inline void target_add(struct stream *stream, struct message *message, __u8 byte)
 {
-	if (byte == ' ') {
-		if (!message->at)
-			part_close(stream);
-		message->state = AT_VERSION;
-		message->at = 0;
-		return;
-	}
-	if (byte < ' ') {
-		message->state = AT_LOST;
-		return;
-	}
 	stream->target = mixed(stream->target, byte);
 	if (message->at)
 		return;
@@ -164,6 +146,22 @@ static __always_inline void target_read(struct stream *stream, struct message *m
 		part_close(stream);
 	else
 		part_add(stream, byte);
+}
+
+static __always_inline void target_read(struct stream *stream, struct message *message, __u8 byte)
+{
+	if (byte == ' ') {
+		if (!message->at)
+			part_close(stream);
+		message->state = AT_VERSION;
+		message->at = 0;
+		return;
+	}
+	if (byte < ' ') {
+		message->state = AT_LOST;
+		return;
+	}
+	target_add(stream, message, byte);
 }
 
 /* Of 8, 16 or 32 bytes it would be in a section of its own that the linker does not know. */
@@ -348,10 +346,6 @@ static __always_inline void byte_read(struct stream *stream, struct message *mes
 		break;
 	case AT_FRAME:
 		frame_head_read(message, byte);
-		break;
-	case FRAME_STATUS:
-		message->status = byte;
-		message->state = STATUS_DONE;
 		break;
 	}
 }

@@ -8,7 +8,7 @@
  */
 #include "requests.bpf.h"
 
-#define STEPS_MAX 256 /* of one packet: 16 KiB of heads */
+#define STEPS_MAX 1024 /* of one packet: 64 KiB of heads, or 150 requests of HTTP/2 */
 #define TCP_FIN 1
 #define TCP_SYN 2
 #define TCP_RST 4
@@ -118,20 +118,47 @@ static __always_inline void stream_check(struct __sk_buff *skb, struct stream *s
 	if (message->state != AT_LOST)
 		return;
 	stream_unread(stream);
-	if (way == WAY_OUT)
+	if (message->flags & FRAMES)
+		streams_given_up(skb, stream);
+	else if (way == WAY_OUT)
 		answers_given_up(stream);
 }
 
 /* Whether nobody asked for what is sent: it is counted, and not read. */
-static __always_inline int unasked(struct stream *stream, struct message *message,
-				   struct segment *segment)
+static __always_inline int unasked(struct stream *stream, struct message *message, __u32 bytes)
 {
 	if (message->state != MESSAGE_START || stream->in != stream->out || stream->deep)
 		return 0;
 	if (stream->flags & WHOLE && stream->ways[WAY_IN].state == MESSAGE_START)
-		total_add(stream->workload, COUNT_UNASKED_BYTES, segment->bytes);
-	segment->bytes = 0;
+		total_add(stream->workload, COUNT_UNASKED_BYTES, bytes);
 	return 1;
+}
+
+/* One step on in a packet, and what it led to; returns how many bytes. A function of its own: the
+ * verifier then looks at it once, and not for each step of a packet. What reads and tells blocks is
+ * called from here, and not from what calls it for the rest: the kernel's stack is short.
+ */
+__noinline int segment_step(struct __sk_buff *skb, struct stream *stream, __u32 at, __u32 left,
+			    __u32 way)
+{
+	struct message *message;
+	int read;
+
+	way &= 1;
+	if (!stream)
+		return 0;
+	message = &stream->ways[way];
+	if (way == WAY_OUT && unasked(stream, message, left))
+		return left;
+	read = message->state == FRAME_BLOCK ? block_step(skb, stream, at, left, way)
+					     : message_step(skb, stream, at, left, way);
+	if (read <= 0 || (__u32)read > left)
+		return 0;
+	if (message->state >= HEAD_DONE && message->state <= FRAME_DONE)
+		message_happened(skb, stream, message->state, way);
+	if (message->state == BLOCK_DONE)
+		block_ended(skb, stream, way);
+	return read;
 }
 
 static __always_inline void segment_pass(struct __sk_buff *skb, struct stream *stream,
@@ -148,15 +175,13 @@ static __always_inline void segment_pass(struct __sk_buff *skb, struct stream *s
 	for (int i = 0; i < STEPS_MAX; i++) {
 		int read;
 
-		if (!segment->bytes || (way == WAY_OUT && unasked(stream, message, segment)))
+		if (!segment->bytes)
 			break;
-		read = message_step(skb, stream, segment->at, segment->bytes, way);
+		read = segment_step(skb, stream, segment->at, segment->bytes, way);
 		if (read <= 0 || (__u32)read > segment->bytes)
 			break;
 		segment->at += read;
 		segment->bytes -= read;
-		if (message->state >= HEAD_DONE && message->state <= STATUS_DONE)
-			message_happened(skb, stream, message->state, way);
 	}
 	if (segment->bytes)
 		message->state = AT_LOST;
@@ -173,7 +198,10 @@ static __always_inline void stream_ends(struct __sk_buff *skb, struct stream *st
 		return;
 	if (stream->ways[WAY_OUT].state == UNTIL_CLOSE && !(flags & TCP_RST))
 		answer_ended(stream);
-	answers_given_up(stream);
+	if (stream->ways[WAY_IN].flags & FRAMES)
+		streams_given_up(skb, stream);
+	else
+		answers_given_up(stream);
 	stream->ways[WAY_IN].state = AT_PASSED;
 	stream->ways[WAY_OUT].state = AT_PASSED;
 }

@@ -7,6 +7,10 @@
 
 #include "classes.bpf.h"
 
+#define WAIT_SHIFT 10 /* 1,024 ns */
+#define FIRST_ERROR 400
+#define FRAME_BYTES 9 /* of the head of a frame of HTTP/2 */
+
 enum way {
 	WAY_IN = 0,
 	WAY_OUT = 1,
@@ -28,13 +32,13 @@ enum message_state {
 	CHUNK_REST = 11,    /* of the line that gives a chunk's size */
 	TRAILER_START = 12, /* a line behind the last chunk, or the empty one */
 	AT_TRAILER = 13,
-	AT_FRAME = 14,     /* the head of a frame of HTTP/2 */
-	FRAME_STATUS = 15, /* the first byte of an answer's headers */
-	AT_BODY = 16,      /* of a known length */
+	AT_FRAME = 14,    /* the head of a frame of HTTP/2 */
+	FRAME_BLOCK = 15, /* fields of a header block: fields.bpf.c */
+	AT_BODY = 16,     /* of a known length */
 	HEAD_DONE = 17,
 	MESSAGE_DONE = 18,
 	FRAME_DONE = 19,
-	STATUS_DONE = 20,
+	BLOCK_DONE = 20,
 	UNTIL_CLOSE = 21, /* a body without a length */
 	AT_PASSED = 22,   /* another protocol than HTTP, by agreement, or TLS */
 	AT_LOST = 23,     /* no HTTP, or it could not be followed */
@@ -62,8 +66,17 @@ extern int message_step(struct __sk_buff *skb, struct stream *stream, __u32 at, 
 			__u32 way);
 extern int message_happened(struct __sk_buff *skb, struct stream *stream, __u32 state, __u32 way);
 extern int frame_read(struct __sk_buff *skb, struct stream *stream, __u32 way);
-extern int frame_status(struct stream *stream);
+extern int segment_step(struct __sk_buff *skb, struct stream *stream, __u32 at, __u32 left,
+			__u32 way);
+extern int block_step(struct __sk_buff *skb, struct stream *stream, __u32 at, __u32 left,
+		      __u32 way);
+extern int block_ended(struct __sk_buff *skb, struct stream *stream, __u32 way);
+extern int streams_begin(struct __sk_buff *skb, struct stream *stream);
+extern int streams_given_up(struct __sk_buff *skb, struct stream *stream);
+extern int path_letter(struct stream *stream, __u32 letter);
+extern int path_end(struct stream *stream);
 extern int request_count(struct __sk_buff *skb, struct stream *stream, __u32 method);
+extern int input_count(struct stream *stream, __u64 target, __u64 length);
 extern int request_begun(struct __sk_buff *skb, struct stream *stream);
 extern int request_ended(struct stream *stream);
 extern int body_sketch(struct __sk_buff *skb, struct stream *stream, __u32 at, __u32 bytes);
@@ -108,6 +121,17 @@ static __always_inline __u8 method_of(const struct stream *stream)
 	return METHOD_OTHER;
 }
 
+static __always_inline __u64 since(__u64 now_ns, __u64 then_ns)
+{
+	return now_ns > then_ns ? now_ns - then_ns : 0;
+}
+
+/* Nobody acted on such a request: no right to, no such thing, not in this way. */
+static __always_inline int turned_away(__u32 status)
+{
+	return status == 401 || (status >= 403 && status <= 405);
+}
+
 static __always_inline void bucket_add(__u32 *buckets, __u32 bucket, __u32 last)
 {
 	if (bucket <= last)
@@ -136,6 +160,20 @@ static __always_inline void message_reset(struct message *message)
 	message->length = 0;
 	message->bytes = 0;
 	message->at = 0;
+}
+
+/* Ready for the next request's method and path. */
+static __always_inline void stream_clear(struct stream *stream)
+{
+	__builtin_memset(stream->method, 0, sizeof(stream->method));
+	__builtin_memset(stream->path, 0, sizeof(stream->path));
+	stream->route = 0;
+	stream->target = 0;
+	stream->literal = 0;
+	stream->normal = 0;
+	stream->part_bytes = 0;
+	stream->part_flags = 0;
+	stream->path_bytes = 0;
 }
 
 static __always_inline void stream_unread(struct stream *stream)

@@ -7,7 +7,6 @@
 #include "requests.bpf.h"
 
 #define PERIOD_SHIFT 35
-#define PREFACE_REST 6 /* "SM\r\n\r\n" */
 
 static const struct route_counts no_counts = {};
 static const struct client_counts no_client = {};
@@ -54,36 +53,24 @@ static __always_inline struct client_counts *client_make(struct stream *stream)
 }
 
 /* How many different things a client asks for: a bit for each, forgotten with the period. */
-static __always_inline void client_count(struct stream *stream, struct message *message)
+__noinline int input_count(struct stream *stream, __u64 target, __u64 length)
 {
-	struct client_counts *client = client_make(stream);
-	__u64 period = message->now_ns >> PERIOD_SHIFT, input;
+	struct client_counts *client;
+	__u64 period, input;
 
+	if (!stream)
+		return 0;
+	client = client_of(stream);
 	if (!client)
-		return;
-	__sync_fetch_and_add(&client->requests, 1);
+		return 0; /* counted by client_make() */
+	period = stream->ways[WAY_IN].now_ns >> PERIOD_SHIFT;
 	if (client->period != period) {
 		client->period = period;
 		__builtin_memset(client->inputs, 0, sizeof(client->inputs));
 	}
-	input = (stream->target ^ message->length) * 0x9e3779b97f4a7c15ULL >> 56;
+	input = (target ^ length) * 0x9e3779b97f4a7c15ULL >> 56;
 	client->inputs[input >> 6 & 3] |= 1ULL << (input & 63);
-}
-
-static __always_inline void frames_begin(struct stream *stream)
-{
-	struct message *in = &stream->ways[WAY_IN], *out = &stream->ways[WAY_OUT];
-
-	message_reset(in);
-	in->state = AT_FRAME;
-	in->flags |= FRAMES;
-	in->skip = PREFACE_REST;
-	message_reset(out);
-	out->state = AT_FRAME;
-	out->flags |= FRAMES;
-	stream->route = ROUTE_STREAMS;
-	stream->path_bytes = 0;
-	__builtin_memset(stream->path, 0, sizeof(stream->path));
+	return 0;
 }
 
 static __always_inline void asked_add(struct stream *stream, __u64 now_ns, __u8 method)
@@ -113,12 +100,16 @@ static __always_inline void tap_begin(struct stream *stream, struct message *mes
 /* By route and client; told where it is the first of its kind. */
 __noinline int request_count(struct __sk_buff *skb, struct stream *stream, __u32 method)
 {
+	struct client_counts *client;
 	struct route_counts *counts;
 
 	if (!stream)
 		return 0;
 	total_add(stream->workload, COUNT_REQUESTS, 1);
-	client_count(stream, &stream->ways[WAY_IN]);
+	client = client_make(stream);
+	if (client)
+		__sync_fetch_and_add(&client->requests, 1);
+	input_count(stream, stream->target, stream->ways[WAY_IN].length);
 	counts = counts_make(stream, stream->route, method);
 	if (counts)
 		__sync_fetch_and_add(&counts->requests, 1);
@@ -135,10 +126,8 @@ __noinline int request_begun(struct __sk_buff *skb, struct stream *stream)
 		return 0;
 	message = &stream->ways[WAY_IN];
 	out = &stream->ways[WAY_OUT];
-	if (message->flags & PREFACE) {
-		frames_begin(stream);
-		return 0;
-	}
+	if (message->flags & PREFACE)
+		return streams_begin(skb, stream);
 	method = method_of(stream);
 	if (out->state == AT_LOST && stream->in == stream->out)
 		message_reset(out);
@@ -214,7 +203,7 @@ __noinline int request_tell(struct __sk_buff *skb, struct stream *stream)
 	event->hdr.role = stream->role;
 	event->route = stream->route;
 	event->family = stream->family;
-	event->version = stream->route == ROUTE_STREAMS ? 2 : 1;
+	event->version = stream->ways[WAY_IN].flags & FRAMES ? 2 : 1;
 	event->peer = stream->peer;
 	event->bytes = stream->path_bytes;
 	__builtin_memcpy(event->method, stream->method, sizeof(event->method));

@@ -79,6 +79,7 @@ struct schema {
 	struct client_key client_key;
 	struct client_counts client_counts;
 	struct stream stream;
+	struct multiplex multiplex;
 	struct file_key file_key;
 	struct refusal refusal;
 	struct file_suffix file_suffix;

@@ -17,6 +17,11 @@ def _called(methods: str, *paths: str) -> str:
     return rf"^(?:{methods}) /(?:.*/)?(?:" + "|".join(paths) + r")/?(?:…)?$"
 
 
+def _rpc(*methods: str) -> str:
+    """Return the pattern of gRPC's calls by method, of whatever service."""
+    return r"^POST /\w+(?:\.\w+)+/(?:" + "|".join(methods) + r")(?:…)?$"
+
+
 RULES: Final = (
     Rule(
         "runs-code",
@@ -29,6 +34,7 @@ RULES: Final = (
                 _called("PUT", r"api/serve/applications", r"api/packages/.+"),
                 _called("POST", r"api/create", r"api/pull"),
                 r"^POST /models/?$",
+                _rpc("RepositoryModelLoad", "RegisterModel", "HandleReloadConfigRequest"),
             )
         ),
         Level.HIGH,
@@ -57,6 +63,8 @@ RULES: Final = (
                 _called("DELETE", r"api/(?:delete|jobs/.+|serve/applications/?)"),
                 _called("PUT", r"models/[^/]+(?:/[^/]+)?(?:/set-default)?"),
                 _called("DELETE", r"models/[^/]+(?:/[^/]+)?"),
+                _rpc("RepositoryModelUnload", "(?:System|Cuda)SharedMemory(?:Unr|R)egister"),
+                _rpc("TraceSetting", "LogSettings", "ScaleWorker", "SetDefault", "UnregisterModel"),
                 r"^(?:POST|PUT|PATCH|DELETE) /(?:.*/)?(?:admin|manage|management|actuator)(?:/|$)",
                 r"^(?:POST|PUT) /(?:.*/)?(?:reload|restart|config)/?$",
             )

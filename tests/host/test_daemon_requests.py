@@ -2,6 +2,7 @@
 before."""
 
 import http.client
+import socket
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -9,6 +10,8 @@ from dataclasses import dataclass
 import pytest
 
 from tests.host.daemons import Daemon, Server, grave, rank, wait_for
+from tests.host.test_probes_fields import POST, PREFACE, field, heads
+from tests.host.test_probes_requests import frame
 
 pytestmark = pytest.mark.timeout(120)
 
@@ -21,6 +24,15 @@ class Scene:
 
     daemon: Daemon
     server: Server
+
+    def call(self, path: str) -> None:
+        """Ask over HTTP/2, as gRPC does."""
+        block = POST + field(4, path, coded=True) + field("te", "trailers")
+        with socket.create_connection(("127.0.0.1", self.server.port), 10) as line:
+            line.sendall(PREFACE + frame(4, 0, 0) + heads(block))
+            got = b""
+            while b"grpc-status" not in got:
+                got += line.recv(4096)
 
     def ask(self, method: str, *paths: str) -> None:
         """Ask each of these, one connection each."""
@@ -73,6 +85,17 @@ def test_a_management_call_that_was_never_made_is_high(scene: Scene) -> None:
     verdict = scene.daemon.told(scene.server.name, "POST /v1/load_lora_adapter", since_ns)
     assert rank(verdict) >= HIGH
     assert "was asked for POST /v1/load_lora_adapter" in verdict["summary"]
+
+
+def test_one_over_grpc_is_too(scene: Scene) -> None:
+    since_ns = time.monotonic_ns()
+    scene.call("/inference.GRPCInferenceService/RepositoryIndex")
+    scene.call("/inference.GRPCInferenceService/RepositoryModelLoad")
+    call = "POST /inference.GRPCInferenceService/RepositoryModelLoad"
+    verdict = scene.daemon.told(scene.server.name, call, since_ns)
+    assert rank(verdict) >= HIGH
+    assert f"was asked for {call}" in verdict["summary"]
+    scene.daemon.told(scene.server.name, call.replace("ModelLoad", "Index"), since_ns)
 
 
 def test_one_that_is_turned_away_is_not(scene: Scene) -> None:

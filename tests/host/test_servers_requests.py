@@ -13,7 +13,7 @@ from collectors.requests import Requests
 from tests.host.eyes import Eyes
 from tests.servers.dialects import DIALECTS
 from tests.servers.engines import EngineServer
-from tests.servers.serve import OnnxServer, ServerError, tree
+from tests.servers.serve import CACHE, HERE, OnnxServer, ServerError, tree
 
 pytestmark = pytest.mark.timeout(300)
 
@@ -76,3 +76,44 @@ def test_a_real_server_is_asked_exactly_so_often(eyes: Eyes, name: str, tmp_path
     assert mine[0].bytes_in > MANY * len(body)
     assert (found.wait_ms(0.5) or 0) > 0
     assert eyes.seen(number).totals["COUNT_UNASKED_BYTES"] == 0
+
+
+def test_grpc_of_a_real_server_is_counted_by_its_methods(eyes: Eyes, tmp_path: Path) -> None:
+    server, number = started("triton", tmp_path / "triton"), eyes.workload()
+    python, asking = CACHE / "triton-venv" / "bin" / "python", HERE / "triton" / "asking.py"
+    try:
+        for process in tree(server.process.pid):
+            eyes.watch(process.pid, number)
+        eyes.seen(number)
+        requests = Requests(eyes.sensor)
+        port, samples = str(server.port + 1), str(server.samples)
+        line = [
+            str(python),
+            str(asking),
+            "--port",
+            port,
+            "--samples",
+            samples,
+            "--count",
+            str(MANY),
+        ]
+        line += ["--at-once", "50", "--manage"]
+        done = subprocess.run(line, check=True, capture_output=True, text=True, timeout=90)
+        time.sleep(0.2)
+        found = requests.read()[number]
+    finally:
+        server.stop()
+    assert done.stdout.split() == ["StatusCode.NOT_FOUND", "StatusCode.UNAVAILABLE"]
+    every = MANY + 50 + 1
+    told = {one.route: one for one in found.routes}
+    infer = told.pop("POST /inference.GRPCInferenceService/ModelInfer")
+    load = told.pop("POST /inference.GRPCInferenceService/RepositoryModelLoad")
+    assert not told
+    assert (infer.requests, infer.answers, infer.answered) == (every, every, every)
+    assert (infer.denied, infer.refusals, infer.errors) == (1, 1, 0)
+    assert (load.requests, load.answers, load.errors) == (1, 1, 1)
+    assert infer.bytes_in > every * 64 * 4
+    assert (found.wait_ms(0.5) or 0) > 0
+    seen = eyes.seen(number)
+    assert seen.totals["COUNT_UNREAD"] == 0
+    assert seen.items("request") == [infer.route, load.route]

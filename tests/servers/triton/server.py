@@ -26,7 +26,7 @@ def main() -> None:
     config = TritonConfig(
         http_address="127.0.0.1",
         http_port=asked.port,
-        allow_grpc=False,
+        grpc_address="127.0.0.1",
         allow_metrics=False,
         grpc_port=asked.port + 1,
         metrics_port=asked.port + 2,

@@ -18,6 +18,10 @@ from collectors.routes import STREAMS, route
         ("/feedbeefdeed", "/feedbeefdeed"),
         ("/t/" + "x" * 33, "/t/<id>"),
         ("http://host:80/p/1", "/p/<n>"),
+        ("/inference.GRPCInferenceService/ModelInfer",) * 2,
+        ("/" + "pkg." * 9 + "Service/Call",) * 2,
+        ("/" + "pkg." * 9 + "Service1/Call", "/<id>/Call"),
+        ("/" + "pkg." * 9 + "Service/Call/more", "/<id>/Call/more"),
         ("/", "/"),
     ],
 )

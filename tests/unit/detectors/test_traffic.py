@@ -125,6 +125,10 @@ def test_too_little_that_was_learnt_says_nothing() -> None:
         "GET /terminate",
         "POST /distserve/p2p_connect",
         "POST /destroy_weights_update_group",
+        "POST /inference.GRPCInferenceService/RepositoryModelLoad",
+        "POST /inference.GRPCInferenceService/CudaSharedMemoryRegister",
+        "POST /org.pytorch.serve.grpc.management.ManagementAPIsService/ScaleWorker",
+        "POST /tensorflow.serving.ModelService/HandleReloadConfigRequest",
     ],
 )
 def test_a_management_call_never_made_is_high_at_once(call: str) -> None:
@@ -141,6 +145,8 @@ def test_a_management_call_never_made_is_high_at_once(call: str) -> None:
         *("GET /v1/models", "GET /models", "GET /health", "GET /metrics", "GET /sleep"),
         *("GET /v2/health/ready", "GET /v2/models/bert/ready", "POST /predictions/bert"),
         "POST /v1/chat/completions",
+        "POST /inference.GRPCInferenceService/RepositoryIndex",
+        "POST /inference.GRPCInferenceService/ModelInfer",
     ],
 )
 def test_looks_and_predictions_are_no_management(call: str) -> None:
