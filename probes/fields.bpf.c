@@ -250,6 +250,8 @@ __noinline int fields_read(struct __sk_buff *skb, struct stream *stream, struct 
 		if (read >= bytes || !walk->fragment || walk->state == WALK_PASS ||
 		    walk->state == WALK_LOST)
 			break;
+		barrier_var(
+			walk); /* else each field's place is kept on the stack, which is short */
 		walk->fragment--;
 		walk_byte(stream, all, walk, stream->bytes[way][read], way);
 		barrier(); /* as in messages.bpf.c */
