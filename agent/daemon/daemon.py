@@ -27,7 +27,7 @@ from agent.daemon.handlers import Handlers
 from agent.daemon.hands import Hands
 from agent.daemon.health import Health
 from agent.daemon.holdings import Holdings, weights_of
-from agent.daemon.images import mapped_before
+from agent.daemon.images import held_before
 from agent.daemon.inputs import Inputs
 from agent.daemon.lineage import Lineage
 from agent.daemon.looks import Looks
@@ -391,12 +391,12 @@ class Daemon:
         log.info("workload.found", workload=found.name, engine=found.engine, pids=len(found.pids))
 
     def begin_learning(self, watcher: Watcher, table: ProcessTable) -> None:
-        """Have everything told from the beginning, and tell the code that was loaded before."""
+        """Have everything told from the beginning, and tell what was there before."""
         found = watcher.found
         self.seen.forget_workload(found.id)
         processes = filter(None, map(table.get, sorted(found.pids)))
         member, now_ns = partial(self._member, found.id), time.monotonic_ns()
-        watcher.see(mapped_before(processes, member, now_ns), self.membership.role_of)
+        watcher.see(held_before(processes, member, now_ns), self.membership.role_of)
 
     def _on_window(self, now_ns: int) -> None:
         self._on_records()

@@ -1,7 +1,9 @@
-"""What no call tells: a program whose file went away, arguments overwritten, code loaded before."""
+"""What no call tells: a program whose file is gone, arguments overwritten, what was there before."""
 
 from __future__ import annotations
 
+import os
+import stat
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator
 
     from collectors.processes import Process, ProcessTable
+    from collectors.procfs import OpenFile
 
 IMAGE: Final = "image"
 LIBRARY: Final = "library"
@@ -57,12 +60,13 @@ class Images:
         return found
 
 
-def mapped_before(
+def held_before(
     processes: Iterable[Process], member: Callable[[int], tuple[int, int]], now_ns: int
 ) -> list[Sighting]:
-    """Return the code and GPUs that processes had when learning began: their load was never seen.
+    """Return what processes had when learning began, and nobody saw them get.
 
-    A server that ran before the agent loads it again when it forks a worker anew, or restarts.
+    Code and GPUs: a server that ran before the agent loads them again when it forks a worker anew,
+    or restarts. Files open for writing: a log is opened once, and opened again when it is rotated.
 
     Args:
         processes: Of one workload.
@@ -75,9 +79,22 @@ def mapped_before(
         for file in process.libraries:
             mark = "memfd" if file.path.startswith(_MEMFD) else "deleted" if file.deleted else ""
             found.append(_sighting(process, (LIBRARY, file.path, mark), belongs, now_ns))
-        devices = {file.target for file in process.open_files if is_gpu(file.target)}
-        found += [_sighting(process, (WRITE, one, ""), belongs, now_ns) for one in sorted(devices)]
+        written = {file.target for file in process.open_files if _is_written(process, file)}
+        found += [_sighting(process, (WRITE, one, ""), belongs, now_ns) for one in sorted(written)]
     return found
+
+
+def _is_written(process: Process, file: OpenFile) -> bool:
+    if is_gpu(file.target):
+        return True
+    link = f"/proc/{process.pid}/fd/{file.fd}"
+    try:
+        # The link has the rights that the file was opened with: proc_pid_fd(5).
+        writable = os.lstat(link).st_mode & stat.S_IWUSR
+        status = os.stat(link)  # noqa: PTH116
+        return bool(writable) and stat.S_ISREG(status.st_mode) and status.st_nlink > 0
+    except OSError:  # closed meanwhile
+        return False
 
 
 def _findings(process: Process) -> Iterator[str]:

@@ -3,11 +3,11 @@
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from subprocess import DEVNULL, Popen
+from subprocess import DEVNULL, PIPE, Popen
 
 import pytest
 
-from agent.daemon.images import Images
+from agent.daemon.images import WRITE, Images, held_before
 from collectors.processes import snapshot
 
 MEMBER = (7, 3)
@@ -55,3 +55,25 @@ def test_arguments_that_pass_for_the_kernels_are_told() -> None:
         marks = [marks for _, marks in look(Images(), process.pid)]
         process.kill()
     assert marks == [{"overwritten"}]
+
+
+def test_what_was_open_for_writing_before_is_told_and_what_was_open_to_be_read_is_not(
+    tmp_path: Path,
+) -> None:
+    log, gone, read = (tmp_path / name for name in ("server.log", "gone", "model"))
+    read.touch()
+    holds = "import sys, time; held = [open(p, m) for p, m in zip(sys.argv[1:], 'aar')]\n"
+    holds += "print(flush=True); time.sleep(60)"
+    line = [sys.executable, "-c", holds, *map(str, (log, gone, read))]
+    with Popen(line, stdin=DEVNULL, stdout=PIPE) as process:
+        try:
+            assert process.stdout is not None
+            process.stdout.readline()
+            gone.unlink()
+            holder = snapshot().get(process.pid)
+            assert holder is not None
+            told = held_before([holder], lambda _: MEMBER, 1)
+        finally:
+            process.kill()
+    assert [one.item for one in told if one.kind == WRITE] == [str(log)]
+    assert {(one.workload, one.role) for one in told} == {MEMBER}
