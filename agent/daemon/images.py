@@ -1,4 +1,4 @@
-"""What no call tells: a program whose file is gone, arguments overwritten, what was there before."""
+"""What no call tells: a program whose file is gone, arguments overwritten, what was held before."""
 
 from __future__ import annotations
 

@@ -52,7 +52,7 @@ def _triton(directory: Path, port: int) -> list[str]:
 
 
 def _llamacpp(directory: Path, port: int) -> list[str]:
-    return llamacpp(directory, LLAMACPP_PYTHON, port).line[1:]
+    return llamacpp(directory, LLAMACPP_PYTHON, port, threads=2).line[1:]
 
 
 KINDS: Final[dict[str, tuple[Path, Dialect]]] = {

@@ -50,12 +50,16 @@ def triton(directory: Path, python: Path, port: int) -> Launch:
     return Launch([str(word) for word in line], {})
 
 
-def llamacpp(directory: Path, python: Path, port: int) -> Launch:
-    """Start llama.cpp's server in a Python process, with weights made here."""
+def llamacpp(directory: Path, python: Path, port: int, threads: int = 1) -> Launch:
+    """Start llama.cpp's server in a Python process, with weights made here.
+
+    Two threads that compute wait for each other by spinning: on a host whose processors others
+    want, too, they make two answers a second.
+    """
     model = directory / "noise.gguf"
     subprocess.run([python, HERE / "llamacpp" / "model.py", model], check=True)
     line = [python, HERE / "llamacpp" / "server.py", "--port", port, "--model", model]
-    return Launch([str(word) for word in line], {})
+    return Launch([str(word) for word in (*line, "--threads", threads)], {})
 
 
 def torchserve(

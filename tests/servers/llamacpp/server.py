@@ -12,6 +12,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--port", type=int, required=True)
     parser.add_argument("--model", type=Path, required=True)
+    parser.add_argument("--threads", type=int, default=2, help="that compute; they spin")
     asked = parser.parse_args()
     settings = CommonParams()
     settings.model.path = str(asked.model)
@@ -20,7 +21,7 @@ def main() -> None:
     settings.n_ctx = 1024
     settings.n_parallel = 2
     settings.n_threads_http = 4
-    settings.cpuparams.n_threads = 2
+    settings.cpuparams.n_threads = settings.cpuparams_batch.n_threads = asked.threads
     settings.warmup = True
     server = Server(settings)
     signal.sigwait({signal.SIGINT, signal.SIGTERM})
