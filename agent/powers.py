@@ -24,13 +24,14 @@ NUMBERS: Final = {
     "net_admin": 12,
     "sys_ptrace": 19,
     "sys_admin": 21,
+    "sys_nice": 23,
     "perfmon": 38,
     "bpf": 39,
     "checkpoint_restore": 40,
 }
 """include/uapi/linux/capability.h, of those that are kept where they were given: the unit's nine;
-SYS_ADMIN, without which newer kernels attach to no GPU driver (packaging/decisions/0026); CHOWN, to
-let the group `inferward` into the control socket where no unit did."""
+SYS_ADMIN, without which newer kernels attach to no GPU driver (packaging/decisions/0026); CHOWN and
+SYS_NICE where no unit did the one, or gives the agent its share of the processor."""
 
 IN_FORCE: Final = ("bpf", "dac_read_search", "sys_ptrace")
 """What the loop needs all the time: maps (any use of them before Linux 5.19), and others' /proc."""

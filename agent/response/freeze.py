@@ -21,6 +21,7 @@ from agent.response.containment import ProcessId
 from agent.response.guard import Guard
 from agent.response.processes import AWAKE_STATES, Process, cgroup, exists, held, stopped
 from agent.response.tree import Tree
+from agent.response.urgency import hurried
 
 TIMEOUT_S: Final = 2.0
 """Without any more of it stopping: what takes longer waits for a device; the switch and the
@@ -104,8 +105,9 @@ class Freezer:
             PrivilegeError: A signal is not allowed.
             SwitchError: The kernel's list cannot be read.
         """
-        frozen = self._freeze(tree, own)
-        processes, running, signalled = self._stop(tree)
+        with hurried():
+            frozen = self._freeze(tree, own)
+            processes, running, signalled = self._stop(tree)
         ways = [way for way, used in (("cgroup", frozen), ("signals", signalled)) if used]
         return Hold("+".join(ways), frozen.path if frozen else "", processes, running)
 
