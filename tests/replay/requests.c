@@ -12,6 +12,15 @@
 #define LICENSE license_of_frames
 #include "../../probes/frames.bpf.c"
 #undef LICENSE
+#define LICENSE license_of_fields
+#include "../../probes/fields.bpf.c"
+#undef LICENSE
+#define LICENSE license_of_entries
+#include "../../probes/entries.bpf.c"
+#undef LICENSE
+#define LICENSE license_of_blocks
+#include "../../probes/blocks.bpf.c"
+#undef LICENSE
 #define LICENSE license_of_requests
 #include "../../probes/requests.bpf.c"
 
@@ -22,7 +31,8 @@ static struct socket_state owner = {.workload = 1};
 static struct bpf_sock sk = {.protocol = TCP_PROTOCOL, .dst_port = 1};
 static struct bpf_tcp_sock tcp;
 static struct stream stream;
-static int connected;
+static struct multiplex multiplexed;
+static int connected, of_streams;
 static __u8 packet[1 << 17];
 static __u64 now_ns;
 static struct {
@@ -89,6 +99,12 @@ void *bpf_sk_storage_get(void *map, void *of, void *value, __u64 flags)
 {
 	if (map == &sockets)
 		return &owner;
+	if (map == &multiplexes) {
+		if (!of_streams && flags)
+			memset(&multiplexed, 0, sizeof(multiplexed));
+		of_streams |= flags != 0;
+		return of_streams ? &multiplexed : NULL;
+	}
 	if (!connected && flags) {
 		memset(&stream, 0, sizeof(stream));
 		connected = 1;
@@ -150,7 +166,7 @@ void *bpf_get_current_task(void)
 
 void begin(void)
 {
-	connected = routes_kept = routes_told = client_known = sketches_kept = 0;
+	connected = of_streams = routes_kept = routes_told = client_known = sketches_kept = 0;
 	sketches_room = ROOM;
 	memset(&mode, 0, sizeof(mode));
 	memset(totals_kept, 0, sizeof(totals_kept));
@@ -159,7 +175,7 @@ void begin(void)
 
 void reconnect(void)
 {
-	connected = 0;
+	connected = of_streams = 0;
 }
 
 void pass(__u32 way, __u32 number, const __u8 *bytes, __u32 length, __u32 flags)
