@@ -180,7 +180,8 @@ def test_acts_through_ever_new_processes_end_with_all_of_it_stopped(
         wait_for(lambda: stopped(gated.pid))
         time.sleep(SETTLED_S)
         made = len(list(folder.iterdir()))
-        assert made <= limit + 2 * (os.cpu_count() or 1)
+        # And those that waited for the directory's lock, each in its own call, at the last of them.
+        assert made <= 2 * limit + 2 * (os.cpu_count() or 1)
 
 
 def test_a_sibling_that_continues_the_stopped_is_stopped_itself(
